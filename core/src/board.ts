@@ -1,0 +1,380 @@
+// The board: sessions and their opening, authentication, and the entrance of every request. Answering requests lives in `requests.ts`.
+import { createHash, randomUUID } from 'node:crypto';
+import type { BoardApi, Envelope, OpenRequest, OpenRequestHandle, ServerStatus, ToolEntry } from './board-api.ts';
+import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
+import { Exchange } from './exchange.ts';
+import type { AuthenticationContext, Credential, Grant } from './grant.ts';
+import { Hooks } from './hooks.ts';
+import type { Lease } from './lease.ts';
+import { Listeners, readFilter, sessionListener, streamListener, tagged } from './listeners.ts';
+import type { Listener } from './listeners.ts';
+import { Naming } from './naming.ts';
+import { Parking } from './parking.ts';
+import type { Log } from './plugin.ts';
+import { Answer } from './protocol/answer.ts';
+import { isObject, isRequestId, metaKey, newVersions, oldVersions, rpcCode } from './protocol/messages.ts';
+import type { Capabilities, Implementation, JsonObject, RequestId, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import { Requests } from './requests.ts';
+import { Servers } from './servers.ts';
+import type { Server, ServerLimits } from './servers.ts';
+import { Session } from './session.ts';
+import type { Reply } from './session.ts';
+import { ListingMaker } from './toolset.ts';
+import { Welcome } from './welcome.ts';
+
+export interface BoardInit {
+  /** The proxy's name and version, as clients are told. */
+  readonly serverInfo: Implementation;
+  readonly limits: ServerLimits;
+  readonly log: Log;
+}
+
+/** Who may call: set anew with every configuration. */
+export interface Callers {
+  readonly defaultGrant: Grant;
+  /** Named grants by name. */
+  readonly grants: ReadonlyMap<string, Grant>;
+  /** Grants by the SHA-256 (hex) of their token. */
+  readonly tokens: ReadonlyMap<string, Grant>;
+  readonly protected: boolean;
+}
+
+/** How long (ms) an endpoint of one server waits for it to come up. */
+const patience = 10_000;
+/** New-era sessions are forgotten after this time (ms) without a request. */
+const statelessIdle = 1_800_000;
+
+/** The proxy itself. One for the life of the process; plugins come and go around it. */
+export class Board implements BoardApi {
+  readonly sessions = new Map<string, Session>();
+  readonly serverRegistry: Servers;
+  hooks = new Hooks();
+  readonly #log: Log;
+  #callers: Callers | undefined;
+  readonly #maker: ListingMaker;
+  readonly #listeners: Listeners;
+  readonly #requests: Requests;
+  readonly #welcome: Welcome;
+  readonly #serverInfo: Implementation;
+  readonly #open = new Map<Session, Map<RequestId, Exchange>>();
+  readonly #ears = new Map<Session, Listener>();
+  readonly #stateless = new Map<string, Session | Promise<Session>>();
+  readonly #lastUse = new Map<Session, number>();
+  readonly #sweeper: NodeJS.Timeout;
+  #swapped = false;
+  #opened!: () => void;
+  readonly #whole = new Promise<void>((resolve) => (this.#opened = resolve));
+
+  constructor({ serverInfo, limits, log }: BoardInit) {
+    this.#log = log;
+    this.#serverInfo = serverInfo;
+    const report = (error: unknown) => this.report(error);
+    this.serverRegistry = new Servers(limits, {
+      changed: (server) => this.#serverChanged(server),
+      notification: (server, lease, message) => this.#fromServer(server, lease, message),
+      log: (_server, level, message) => log[level](message),
+    });
+    const hooks = () => this.hooks;
+    this.#maker = new ListingMaker(this.serverRegistry, new Naming(serverInfo.name), hooks, serverInfo);
+    this.#listeners = new Listeners(report);
+    this.#requests = new Requests({
+      servers: this.serverRegistry,
+      maker: this.#maker,
+      listeners: this.#listeners,
+      forwarding: { limits, parking: new Parking() },
+      hooks,
+      patience,
+      report,
+    });
+    this.#welcome = new Welcome(this.#maker, serverInfo, patience);
+    this.#sweeper = setInterval(() => this.#sweep(), 60_000);
+    this.#sweeper.unref();
+  }
+
+  get defaultGrant(): Grant {
+    return this.#current.defaultGrant;
+  }
+
+  get grants(): ReadonlyMap<string, Grant> {
+    return this.#current.grants;
+  }
+
+  get protected(): boolean {
+    return this.#current.protected;
+  }
+
+  get #current(): Callers {
+    if (this.#callers === undefined) throw new Error('the board has no callers yet');
+    return this.#callers;
+  }
+
+  /** Sets who may call. Sessions keep their grants; a session whose grant is gone sees nothing from now on. */
+  setCallers(callers: Callers): void {
+    this.#callers = callers;
+  }
+
+  /** A new generation: its hooks and servers. Returns the servers that are no longer registered, still running. */
+  swap(hooks: Hooks, registered: Parameters<Servers['replace']>[0]): Server[] {
+    this.hooks = hooks;
+    const gone = this.serverRegistry.replace(registered);
+    this.#maker.serversChanged();
+    this.#listeners.changed();
+    this.#swapped = true;
+    this.#opened();
+    return gone;
+  }
+
+  authenticate(credential: Credential, context: AuthenticationContext): Grant | Promise<Grant> {
+    // Transports may listen before the last plugin is applied; nobody gets in before the hooks are whole.
+    if (!this.#swapped) return this.#whole.then(() => this.authenticate(credential, context));
+    const callers = this.#current;
+    if (credential.kind === 'bearer') {
+      const grant = callers.tokens.get(createHash('sha256').update(credential.token).digest('hex'));
+      if (grant !== undefined) return grant;
+    }
+    if (this.hooks.used('onAuthenticate')) return this.#authenticateByPlugins(credential, context);
+    if (credential.kind === 'none') return callers.defaultGrant;
+    throw new Unauthorized();
+  }
+
+  async #authenticateByPlugins(credential: Credential, context: AuthenticationContext): Promise<Grant> {
+    const grant = await this.hooks.run('onAuthenticate', credential, context);
+    if (grant !== undefined) return grant;
+    if (credential.kind === 'none') return this.defaultGrant;
+    throw new Unauthorized();
+  }
+
+  hasServer(grant: Grant, server: string): boolean {
+    return this.#maker.serversOf(grant).some(({ name }) => name === server);
+  }
+
+  async open({ transport, grant, server, params }: OpenRequest): Promise<{ session: Session; result: JsonObject }> {
+    const asked = String(params['protocolVersion']);
+    const protocolVersion = (oldVersions as readonly string[]).includes(asked) ? asked : oldVersions[0];
+    const session = new Session({
+      id: randomUUID(),
+      era: 'old',
+      grant,
+      transport,
+      server,
+      protocolVersion,
+      capabilities: isObject(params['capabilities']) ? (params['capabilities'] as Capabilities) : {},
+      clientInfo: isObject(params['clientInfo']) ? (params['clientInfo'] as Implementation) : undefined,
+    });
+    const view = this.#maker.view(grant, server);
+    const result = await this.#welcome.initialize(view, protocolVersion);
+    await this.#begin(session);
+    const ear = sessionListener(session, view);
+    this.#ears.set(session, ear);
+    session.onShown = (kind, digest) => ear.known.set(kind, digest);
+    this.#listeners.add(ear);
+    this.#open.set(session, new Map());
+    return { session, result };
+  }
+
+  stateless(transport: string, grant: Grant, server?: string): Session | Promise<Session> {
+    const key = `${transport} ${grant.id} ${server ?? ''}`;
+    const known = this.#stateless.get(key);
+    if (known instanceof Session && known.grant === grant) {
+      this.#lastUse.set(known, Date.now());
+      return known;
+    }
+    if (known instanceof Promise) return known;
+    const session = new Session({
+      id: randomUUID(),
+      era: 'new',
+      grant,
+      transport,
+      server,
+      protocolVersion: newVersions[0],
+      capabilities: {},
+      clientInfo: undefined,
+    });
+    if (!this.hooks.used('onSessionStart')) {
+      this.#rememberStateless(key, session);
+      return session;
+    }
+    const beginning = this.#begin(session).then(
+      () => this.#rememberStateless(key, session),
+      (error: unknown) => {
+        this.#stateless.delete(key);
+        throw error;
+      },
+    );
+    this.#stateless.set(key, beginning);
+    return beginning;
+  }
+
+  #rememberStateless(key: string, session: Session): Session {
+    this.#stateless.set(key, session);
+    this.#lastUse.set(session, Date.now());
+    this.sessions.set(session.id, session);
+    session.ended.signal.addEventListener('abort', () => {
+      if (this.#stateless.get(key) === session) this.#stateless.delete(key);
+    });
+    return session;
+  }
+
+  async #begin(session: Session): Promise<void> {
+    if (this.hooks.used('onSessionStart')) {
+      try {
+        await this.hooks.run('onSessionStart', session);
+      } catch (error) {
+        throw new RefusedRequest(this.#faultAnswer(error));
+      }
+    }
+    this.sessions.set(session.id, session);
+  }
+
+  handle(session: Session, request: RpcRequest, reply: Reply, envelope?: Envelope): OpenRequestHandle {
+    const view = this.#maker.view(session.grant, session.server);
+    const open = this.#open.get(session);
+    const exchange = new Exchange(session, request, reply, view, envelope, (over) => open?.delete(over.request.id));
+    if (open?.has(request.id) === true) {
+      // Answered outside the exchange: its end must not close the one that owns the id.
+      reply.answer(Answer.error(rpcCode.invalidRequest, `the id ${JSON.stringify(request.id)} belongs to a request that is still open`));
+      return exchange;
+    }
+    open?.set(request.id, exchange);
+    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#listen(exchange);
+    else void this.#answer(exchange);
+    return exchange;
+  }
+
+  async #answer(exchange: Exchange): Promise<void> {
+    try {
+      exchange.answer(exchange.request.method === 'server/discover' && exchange.caller.era === 'new' ? await this.#discover(exchange) : await this.#requests.answer(exchange));
+    } catch (error) {
+      exchange.answer(this.#faultAnswer(error));
+    }
+  }
+
+  async #discover(exchange: Exchange): Promise<Answer> {
+    return Answer.result(await this.#welcome.discover(exchange.view));
+  }
+
+  /** New era: a stream of change notices; stays open until the client closes it, the session ends, or nothing was asked for. */
+  async #listen(exchange: Exchange): Promise<void> {
+    const { session, request, view, reply } = exchange;
+    const filter = readFilter(request.params?.['notifications']);
+    if (filter === undefined) {
+      exchange.answer(Answer.error(rpcCode.invalidParams, 'subscriptions/listen needs params.notifications'));
+      return;
+    }
+    const ear = streamListener(session, view, filter, reply, request.id);
+    this.#listeners.add(ear);
+    const acknowledgement: RpcNotification = {
+      jsonrpc: '2.0',
+      method: 'notifications/subscriptions/acknowledged',
+      params: { notifications: filter.acknowledged },
+    };
+    exchange.notify(tagged(acknowledgement, request.id));
+    if (filter.uris.size > 0) this.#requests.watchResources();
+    const end = () => {
+      this.#listeners.delete(ear);
+      const meta = { [metaKey.subscriptionId]: request.id, [metaKey.serverInfo]: this.#serverInfo };
+      exchange.answer(Answer.result({ resultType: 'complete', _meta: meta }));
+    };
+    if (Object.keys(filter.acknowledged).length === 0) end();
+    else {
+      exchange.signal.addEventListener('abort', end, { once: true });
+      session.ended.signal.addEventListener('abort', end, { once: true });
+    }
+  }
+
+  notify(session: Session, notification: RpcNotification): void {
+    const { method, params } = notification;
+    if (method === 'notifications/cancelled') {
+      const id = params?.['requestId'];
+      if (isRequestId(id)) this.#open.get(session)?.get(id)?.cancel(String(params?.['reason'] ?? 'the client has cancelled'));
+      return;
+    }
+    if (method !== 'notifications/roots/list_changed') return;
+    for (const server of this.serverRegistry.all()) server.tell(session, method, params);
+  }
+
+  deliver(session: Session, response: RpcResponse): void {
+    session.deliver(response);
+  }
+
+  async close(session: Session, reason: string): Promise<void> {
+    if (session.ended.signal.aborted) return;
+    this.sessions.delete(session.id);
+    this.#lastUse.delete(session);
+    const ear = this.#ears.get(session);
+    if (ear !== undefined) this.#listeners.delete(ear);
+    this.#ears.delete(session);
+    for (const exchange of this.#open.get(session)?.values() ?? []) exchange.cancel(reason);
+    this.#open.delete(session);
+    session.end();
+    this.serverRegistry.release(session);
+    if (this.hooks.used('onSessionEnd')) await this.hooks.run('onSessionEnd', session).catch((error: unknown) => this.report(error));
+  }
+
+  servers(): ServerStatus[] {
+    return this.serverRegistry.all().map((server) => server.status());
+  }
+
+  async tools(grant: Grant, server?: string): Promise<readonly ToolEntry[]> {
+    return (await this.#maker.view(grant, server).list('tools')).entries;
+  }
+
+  grantChanged(grant: Grant): void {
+    this.#maker.grantChanged(grant);
+    this.#listeners.changed();
+  }
+
+  warnings(): string[] {
+    const warnings: string[] = [];
+    const servers = this.serverRegistry.all();
+    const pending = servers.filter((server) => server.state !== 'ready').map((server) => server.name);
+    const catalogue = servers.flatMap((server) => server.catalogue.tools.map((tool) => ({ server: server.name, tool: tool.name })));
+    for (const grant of [this.defaultGrant, ...this.grants.values()]) {
+      for (const { selector, nearest } of this.#maker.matcher(grant.tools).unmatched(catalogue, pending)) {
+        const hint = nearest.length === 0 ? '' : ` (nearest: ${nearest.join(', ')})`;
+        warnings.push(`${grant.id}: selector "${selector}" matches no tool${hint}`);
+      }
+    }
+    return warnings;
+  }
+
+  /** Reports a fault that no client waits for. */
+  report(error: unknown): void {
+    this.#log.error(error instanceof Error ? error.message : String(error), { error });
+  }
+
+  /** Ends all sessions and servers. */
+  async stop(): Promise<void> {
+    clearInterval(this.#sweeper);
+    await Promise.all([...this.sessions.values()].map((session) => this.close(session, 'the proxy stops')));
+    await this.serverRegistry.stop();
+  }
+
+  #serverChanged(server: Server): void {
+    this.#maker.catalogueChanged();
+    this.#listeners.changed();
+    if (this.hooks.used('onCatalogChanged')) {
+      this.hooks.run('onCatalogChanged', { server: server.name, status: server.status() }).catch((error: unknown) => this.report(error));
+    }
+  }
+
+  #fromServer(server: Server, lease: Lease | undefined, message: RpcNotification): void {
+    if (message.method === 'notifications/resources/updated') this.#listeners.resourceUpdated(server, lease, message);
+    else if (message.method.endsWith('/list_changed')) {
+      if (lease !== undefined) this.#listeners.changedFor(lease, server, message);
+    } else if (lease !== undefined) for (const session of lease.sessions) session.hear(message);
+  }
+
+  /** The answer for a fault: a plugin's is named, our own is reported and told without detail. */
+  #faultAnswer(error: unknown): Answer {
+    if (error instanceof RefusedRequest) return error.answer;
+    if (isDenied(error)) return Answer.error(rpcCode.invalidRequest, error.message);
+    this.report(error);
+    return Answer.error(rpcCode.internalError, error instanceof PluginError ? error.message : 'Internal error of the proxy; its log has the cause');
+  }
+
+  #sweep(): void {
+    const before = Date.now() - statelessIdle;
+    for (const [session, lastUse] of this.#lastUse) if (lastUse < before) void this.close(session, 'idle');
+  }
+}

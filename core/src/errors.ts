@@ -1,0 +1,84 @@
+// Every error that Plugboard shows a person: its code, what it says, and what to do now. `docs/errors.md` lists the same table.
+import type { Answer } from './protocol/answer.ts';
+
+/** Code → what to do now. The text that says who and where is given at the place of the error. */
+export const hints = {
+  CONFIG_NOT_FOUND: 'name a file with --config FILE, or make one with `plugboard init`',
+  CONFIG_UNREADABLE: 'correct the file at the place named; YAML and JSON are read',
+  CONFIG_INVALID: 'correct the key named; docs/configuration.md lists all of them',
+  CONFIG_REFERENCE: 'set the environment variable, or create the file, that the reference names',
+  PLUGIN_NOT_FOUND: 'install the package, or correct the id under `plugins`',
+  PLUGIN_INVALID: 'the module must export default definePlugin({…}) of this contract version',
+  PLUGIN_OPTIONS: 'correct the option named; the plugin’s README lists all of them',
+  PLUGIN_NEEDS: 'add a plugin that provides the service to `plugins`',
+  PLUGIN_FAILED: 'see the cause; the plugin’s own documentation may help',
+  PLUGIN_TIMEOUT: 'the plugin must finish within its time limit: move slow work out of `apply` and hooks',
+  SERVER_NAME: 'give every server a name of its own, matching [A-Za-z0-9_-]{1,40}',
+  NOT_RUNNING: 'start the proxy with `plugboard up`, or name its file with --config FILE',
+  UNAUTHORIZED: 'send a valid token: Authorization: Bearer …',
+  REFUSED_BIND: 'configure `grants` (or a plugin that authenticates), or bind to 127.0.0.1',
+  TOOL_FAILED: 'the tool answered with an error; its text is above',
+} as const;
+
+export type ErrorCode = keyof typeof hints;
+
+/** An error for a person: says who and where in its message, and what to do now in its hint. */
+export class PlugboardError extends Error {
+  readonly code: ErrorCode;
+  readonly hint: string;
+  constructor(code: ErrorCode, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = 'PlugboardError';
+    this.code = code;
+    this.hint = hints[code];
+  }
+}
+
+/** A fault of a plugin: which one, in which hook, during which request. The proxy reports it and goes on. */
+export class PluginError extends PlugboardError {
+  readonly plugin: string;
+  readonly hook: string;
+  readonly request: string | undefined;
+  constructor(plugin: string, hook: string, cause: unknown, request?: string) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    super('PLUGIN_FAILED', `plugin "${plugin}" failed in ${hook}${request === undefined ? '' : ` during ${request}`}: ${why}`, { cause });
+    this.name = 'PluginError';
+    this.plugin = plugin;
+    this.hook = hook;
+    this.request = request;
+  }
+}
+
+const deniedBrand = Symbol.for('plugboard.denied');
+
+/** A refusal by policy: a value for the agent, not a fault. Its message is shown to the agent. */
+export class Denied extends Error {
+  readonly [deniedBrand] = true;
+  constructor(message: string) {
+    super(message);
+    this.name = 'Denied';
+  }
+}
+
+/** True for a {@link Denied} of any copy of this package. */
+export function isDenied(error: unknown): error is Denied {
+  return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[deniedBrand] === true;
+}
+
+/** The credential was refused: HTTP 401. */
+export class Unauthorized extends PlugboardError {
+  constructor(message = 'the credential is not valid') {
+    super('UNAUTHORIZED', message);
+    this.name = 'Unauthorized';
+  }
+}
+
+/** A request that cannot be served, with the answer the client gets (its `status` is the HTTP status). */
+export class RefusedRequest extends Error {
+  readonly answer: Answer;
+  constructor(answer: Answer) {
+    super(answer.message.error?.message ?? 'refused');
+    this.name = 'RefusedRequest';
+    this.answer = answer;
+  }
+}

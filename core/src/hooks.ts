@@ -1,0 +1,176 @@
+// The hook table, and the only import of tapable. Who may tap and how a tap is guarded is the scope's business.
+import { AsyncSeriesBailHook, AsyncSeriesHook, AsyncSeriesWaterfallHook } from 'tapable';
+import type { PromptEntry, ResourceEntry, ServerStatus, ToolEntry } from './board-api.ts';
+import type { AuthenticationContext, Credential, Grant } from './grant.ts';
+import type { JsonObject, RpcRequest, ToolResult } from './protocol/messages.ts';
+import type { Session } from './session.ts';
+
+/** The order of taps on one hook, and why there are just these. Equal steps run in configuration order. */
+export const steps = {
+  /** Refuses before anybody spends work: identity, quotas. */
+  guard: -200,
+  /** Sets the stage for others: adds, imports, defaults. */
+  early: -100,
+  normal: 0,
+  /** Sees what others made of it: selection, renaming. */
+  late: 100,
+  /** Has the last word: size limits, redaction, order. */
+  last: 200,
+} as const;
+
+export type Step = keyof typeof steps;
+
+/** For whom a list is made. */
+export interface ListContext {
+  readonly grant: Grant;
+  /** The one server of the endpoint, or undefined for all. */
+  readonly server: string | undefined;
+}
+
+/** A tool call on its way. */
+export interface ToolCall {
+  /** The name as the client calls it. */
+  readonly name: string;
+  readonly server: string;
+  readonly tool: string;
+  readonly arguments: JsonObject;
+  readonly entry: ToolEntry;
+}
+
+/** In whose name a request is made. */
+export interface CallContext {
+  readonly session: Session;
+  readonly grant: Grant;
+  /** Aborted when the client cancels. */
+  readonly signal: AbortSignal;
+}
+
+export type CallOutcome = 'ok' | 'tool-error' | 'refused' | 'failed' | 'cancelled';
+
+/** What is known of a call when it is over. */
+export interface CallRecord {
+  readonly call: Pick<ToolCall, 'name' | 'server' | 'tool'>;
+  readonly grant: string;
+  readonly session: string;
+  readonly outcome: CallOutcome;
+  /** Why, for every outcome but `ok`; fit for a log. */
+  readonly reason: string | undefined;
+  /** ms. */
+  readonly duration: number;
+}
+
+/** What changed in the catalogue. */
+export interface CatalogChange {
+  readonly server: string;
+  readonly status: ServerStatus;
+}
+
+/** The hooks, each by its kind: `[kind, arguments, result]`. */
+export interface HookTable {
+  onAuthenticate: ['answer', [credential: Credential, context: AuthenticationContext], Grant];
+  onSessionStart: ['notify', [session: Session]];
+  onSessionEnd: ['notify', [session: Session]];
+  onListTools: ['transform', [tools: readonly ToolEntry[], context: ListContext]];
+  onListResources: ['transform', [resources: readonly ResourceEntry[], context: ListContext]];
+  onListPrompts: ['transform', [prompts: readonly PromptEntry[], context: ListContext]];
+  onCallTool: ['answer', [call: ToolCall, context: CallContext], ToolResult];
+  onRequest: ['answer', [request: RpcRequest, context: CallContext], JsonObject];
+  onToolResult: ['transform', [result: ToolResult, call: ToolCall, context: CallContext]];
+  onCallSettled: ['settle', [record: CallRecord]];
+  onCatalogChanged: ['notify', [change: CatalogChange]];
+  onStart: ['notify', []];
+  onStop: ['notify', []];
+}
+
+export type HookName = keyof HookTable;
+export type HookKind = 'answer' | 'notify' | 'transform' | 'settle';
+export type HookArguments<Name extends HookName> = HookTable[Name][1];
+
+/** What taps of a hook return: an answer or nothing, the transformed first argument, or nothing at all. */
+export type HookResult<Name extends HookName> = HookTable[Name] extends ['answer', unknown[], infer Result]
+  ? Result | undefined
+  : HookTable[Name] extends ['transform', [infer First, ...unknown[]]]
+    ? First
+    : void;
+
+export type HookFunction<Name extends HookName> = (...args: HookArguments<Name>) => HookResult<Name> | Promise<HookResult<Name>>;
+
+/** The kind of each hook and the names of its arguments, from which the tapable hooks are made. */
+const table: { readonly [Name in HookName]: { readonly kind: HookTable[Name][0]; readonly args: readonly string[] } } = {
+  onAuthenticate: { kind: 'answer', args: ['credential', 'context'] },
+  onSessionStart: { kind: 'notify', args: ['session'] },
+  onSessionEnd: { kind: 'notify', args: ['session'] },
+  onListTools: { kind: 'transform', args: ['tools', 'context'] },
+  onListResources: { kind: 'transform', args: ['resources', 'context'] },
+  onListPrompts: { kind: 'transform', args: ['prompts', 'context'] },
+  onCallTool: { kind: 'answer', args: ['call', 'context'] },
+  onRequest: { kind: 'answer', args: ['request', 'context'] },
+  onToolResult: { kind: 'transform', args: ['result', 'call', 'context'] },
+  onCallSettled: { kind: 'settle', args: ['record'] },
+  onCatalogChanged: { kind: 'notify', args: ['change'] },
+  onStart: { kind: 'notify', args: [] },
+  onStop: { kind: 'notify', args: [] },
+};
+
+/** Names of all hooks, in the order of the reference page. */
+export const hookNames = Object.keys(table) as readonly HookName[];
+
+/** The kind of a hook. */
+export function hookKind(name: HookName): HookKind {
+  return table[name].kind;
+}
+
+export type TapCallback = (error: Error | undefined, result?: unknown) => void;
+/** A tap as tapable wants it: the hook's arguments and a callback. Made by the scope, which guards the plugin's function. */
+export type GuardedTap = (...argsAndCallback: unknown[]) => void;
+
+/** The one face of the three tapable classes that is used here. */
+interface TapableHook {
+  tapAsync(options: { name: string; stage: number }, tap: GuardedTap): void;
+  callAsync(...argsAndCallback: unknown[]): void;
+  isUsed(): boolean;
+}
+
+function createHook(kind: HookKind, args: readonly string[]): TapableHook {
+  const names = args as string[];
+  // The three classes type their arguments by literal names, which a table cannot give; the table above keeps them right.
+  if (kind === 'answer') return new AsyncSeriesBailHook(names as never) as unknown as TapableHook;
+  if (kind === 'transform') return new AsyncSeriesWaterfallHook(names as never) as unknown as TapableHook;
+  return new AsyncSeriesHook(names as never) as unknown as TapableHook;
+}
+
+/** The hooks of one generation. tapable cannot untap, so a change of plugins makes new hooks. */
+export class Hooks {
+  readonly #hooks = new Map<HookName, TapableHook>();
+
+  constructor() {
+    for (const name of hookNames) this.#hooks.set(name, createHook(table[name].kind, table[name].args));
+  }
+
+  /** Adds a guarded tap. */
+  tap(name: HookName, plugin: string, step: Step, tap: GuardedTap): void {
+    this.#hook(name).tapAsync({ name: plugin, stage: steps[step] }, tap);
+  }
+
+  /** True when anybody taps the hook: the caller skips all its work otherwise. */
+  used(name: HookName): boolean {
+    return this.#hook(name).isUsed();
+  }
+
+  /**
+   * Runs a hook: an `answer` hook resolves with the first answer or undefined, a `transform` hook with its transformed first argument,
+   * the others with undefined. Rejects with the first tap's `PluginError` or `Denied`.
+   */
+  run<Name extends HookName>(name: Name, ...args: HookArguments<Name>): Promise<HookResult<Name>> {
+    const hook = this.#hook(name);
+    return new Promise((resolve, reject) => {
+      hook.callAsync(...args, (error: Error | null, result: HookResult<Name>) => (error ? reject(error) : resolve(result)));
+    });
+  }
+
+  #hook(name: HookName): TapableHook {
+    const hook = this.#hooks.get(name);
+    if (hook === undefined) throw new Error(`there is no hook "${name}" (there are: ${hookNames.join(', ')})`);
+    return hook;
+  }
+}

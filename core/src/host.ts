@@ -1,0 +1,270 @@
+// The life of a proxy: load → check → apply → start → stop. A change of configuration builds a new generation and swaps it in.
+import { isDeepStrictEqual } from 'node:util';
+import { createHash } from 'node:crypto';
+import { Board } from './board.ts';
+import type { Callers } from './board.ts';
+import type { BoardApi } from './board-api.ts';
+import { checkOptions } from './config.ts';
+import type { Config, PluginEntry } from './config.ts';
+import { PlugboardError } from './errors.ts';
+import type { PluginError } from './errors.ts';
+import type { Grant, Rules } from './grant.ts';
+import { Hooks } from './hooks.ts';
+import { loadPlugin } from './loader.ts';
+import type { LoadedPlugin } from './loader.ts';
+import type { Log } from './plugin.ts';
+import { Scope, ServiceTable } from './scope.ts';
+import { defaultServerLimits } from './servers.ts';
+import type { Server } from './servers.ts';
+import { version } from './version.ts';
+
+/** Gives every plugin a log of its own. */
+export interface Logs {
+  scope(plugin: string): Log;
+}
+
+export interface HostOptions {
+  /** How plugins are found; the default imports packages and files. */
+  readonly load?: (key: string, directory: string) => Promise<LoadedPlugin>;
+}
+
+/** One plugin of the running generation. */
+interface Applied {
+  readonly key: string;
+  readonly loaded: LoadedPlugin;
+  readonly options: unknown;
+  readonly scope: Scope;
+}
+
+/** A plugin that shall run in the next generation. */
+interface Wanted {
+  readonly key: string;
+  readonly loaded: LoadedPlugin;
+  readonly options: unknown;
+}
+
+/** A grant of the configuration. One object for the life of the process, so that sessions see its new rules. */
+class ConfiguredGrant implements Grant {
+  readonly id: string;
+  tools: Rules = nothing;
+  resources: Rules | undefined;
+  prompts: Rules | undefined;
+  constructor(id: string) {
+    this.id = id;
+  }
+}
+
+const nothing: Rules = { allow: [], deny: [] };
+
+/** A running proxy. */
+export class Host {
+  readonly board: BoardApi;
+  readonly #board: Board;
+  readonly #logs: Logs;
+  readonly #log: Log;
+  readonly #load: NonNullable<HostOptions['load']>;
+  readonly #services = new ServiceTable();
+  readonly #grants = new Map<string, ConfiguredGrant>();
+  #applied: readonly Applied[] = [];
+  #changing: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  private constructor(config: Config, logs: Logs, options: HostOptions) {
+    this.#logs = logs;
+    this.#log = logs.scope('core');
+    this.#load = options.load ?? loadPlugin;
+    this.#board = new Board({ serverInfo: { name: config.name, version }, limits: { ...defaultServerLimits, ...config.limits }, log: this.#log });
+    this.board = this.#board;
+  }
+
+  /** Starts a proxy. Rejects, with nothing left running, when a plugin is missing, is given wrong options, or fails to apply. */
+  static async start(config: Config, logs: Logs, options: HostOptions = {}): Promise<Host> {
+    const host = new Host(config, logs, options);
+    try {
+      await host.#become(config);
+    } catch (error) {
+      await host.stop();
+      throw error;
+    }
+    return host;
+  }
+
+  /** Changes to another configuration. Rejects and goes on as it was when the new one cannot be applied. One change at a time. */
+  reload(config: Config): Promise<void> {
+    const change = this.#changing.then(() => this.#become(config));
+    this.#changing = change.catch(() => {});
+    return change;
+  }
+
+  /** A service that some plugin provides. */
+  service<Service>(name: string): Service | undefined {
+    return this.#services.get(name) as Service | undefined;
+  }
+
+  /** Stops everything that was started, in reverse order. Never rejects. */
+  async stop(): Promise<void> {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    await this.#changing;
+    await this.#board.hooks.run('onStop').catch((error: unknown) => this.#board.report(error));
+    for (const { scope } of this.#applied.toReversed()) await scope.stop();
+    await this.#board.stop();
+  }
+
+  async #become(config: Config): Promise<void> {
+    const wanted = await this.#want(config);
+    const locked = config.grants.length > 0 || config.tools.allow?.length === 0 || wanted.some(({ loaded }) => loaded.plugin.provides?.includes('authentication'));
+    const isProtected = locked && (config.tools.allow ?? []).length === 0;
+    const callers = this.#callersOf(config, isProtected);
+    const before = this.#applied;
+    const first = before.length === 0;
+    if (first) this.#board.setCallers(callers());
+    const next = await this.#apply(config, wanted, before, this.#board.protected !== isProtected);
+    const hooks = new Hooks();
+    for (const { scope } of next) scope.tapInto(hooks);
+    this.#board.setCallers(callers());
+    this.#applied = next;
+    const gone = this.#board.swap(hooks, next.flatMap(({ scope }) => scope.servers.map((definition) => ({ plugin: scope.plugin.id, definition }))));
+    await this.#retire(before.filter((old) => !next.includes(old)), gone);
+    if (first) await hooks.run('onStart');
+    for (const warning of this.#board.warnings()) this.#log.warn(warning);
+  }
+
+  /** Loads all plugins, checks their options and dependencies, and puts them into the order in which they start. */
+  async #want(config: Config): Promise<Wanted[]> {
+    const wanted = await Promise.all(
+      config.plugins.map(async (entry): Promise<Wanted> => {
+        const loaded = await this.#load(entry.key, config.directory);
+        return { key: entry.key, loaded, options: optionsOf(config, entry, loaded) };
+      }),
+    );
+    const ids = new Set<string>();
+    for (const { key, loaded } of wanted) {
+      if (ids.has(loaded.plugin.id)) throw new PlugboardError('PLUGIN_INVALID', `plugins.${key}: plugin "${loaded.plugin.id}" is configured twice`);
+      ids.add(loaded.plugin.id);
+    }
+    return inStartOrder(wanted);
+  }
+
+  /** Applies what is new or changed. When one fails, everything that was applied here is stopped again and the error is thrown. */
+  async #apply(config: Config, wanted: readonly Wanted[], before: readonly Applied[], exposureChanged: boolean): Promise<Applied[]> {
+    const next: Applied[] = [];
+    const undo: (() => Promise<void>)[] = [];
+    try {
+      for (const want of wanted) {
+        const old = before.find(({ loaded }) => loaded.plugin.id === want.loaded.plugin.id);
+        const { plugin } = want.loaded;
+        const same = old !== undefined && old.loaded.plugin === plugin && isDeepStrictEqual(old.options, want.options);
+        if (same && !(plugin.exclusive === true && exposureChanged)) {
+          next.push(old);
+          continue;
+        }
+        if (old !== undefined && plugin.exclusive === true) {
+          await old.scope.stop();
+          undo.push(() => this.#revive(config, old));
+        }
+        const scope = this.#scopeFor(config, want.loaded);
+        await scope.apply(want.options);
+        undo.push(() => scope.stop());
+        next.push({ ...want, scope });
+      }
+    } catch (error) {
+      for (const each of undo.toReversed()) await each();
+      throw error;
+    }
+    return next;
+  }
+
+  /** Applies an exclusive plugin again that had been stopped for a successor which failed. */
+  async #revive(config: Config, old: Applied): Promise<void> {
+    const scope = this.#scopeFor(config, old.loaded);
+    try {
+      await scope.apply(old.options);
+    } catch (error) {
+      this.#board.report(error);
+      return;
+    }
+    this.#applied = this.#applied.map((each) => (each === old ? { ...old, scope } : each));
+    const hooks = new Hooks();
+    for (const each of this.#applied) each.scope.tapInto(hooks);
+    this.#board.hooks = hooks;
+  }
+
+  #scopeFor(config: Config, { plugin }: LoadedPlugin): Scope {
+    return new Scope({
+      plugin,
+      log: this.#logs.scope(plugin.id),
+      board: this.#board,
+      services: this.#services,
+      directory: config.directory,
+      limits: { apply: config.limits.applyTimeout, hook: config.limits.hookTimeout },
+      report: (fault: PluginError) => this.#board.report(fault),
+    });
+  }
+
+  /** Stops what the new generation no longer has, in reverse order. Calls in flight end with their servers' leases. */
+  async #retire(scopes: readonly Applied[], servers: readonly Server[]): Promise<void> {
+    await Promise.all(servers.map((server) => server.retire()));
+    for (const { scope } of scopes.toReversed()) await scope.stop();
+  }
+
+  /** The grants of a configuration, given to the board when the function is called. */
+  #callersOf(config: Config, isProtected: boolean): () => Callers {
+    return () => {
+      const open = config.grants.length === 0 && !isProtected;
+      const allow = config.tools.allow ?? (open ? ['*'] : []);
+      const defaultGrant = this.#grant('default', { allow, deny: config.tools.deny }, config.resources, config.prompts);
+      const grants = new Map<string, Grant>();
+      const tokens = new Map<string, Grant>();
+      for (const { name, token, tools, resources, prompts } of config.grants) {
+        const grant = this.#grant(`grant:${name}`, tools, resources, prompts);
+        grants.set(name, grant);
+        tokens.set(createHash('sha256').update(token).digest('hex'), grant);
+      }
+      const kept = new Set<Grant>([defaultGrant, ...grants.values()]);
+      for (const grant of this.#grants.values()) if (!kept.has(grant)) this.#grant(grant.id, nothing, nothing, nothing);
+      return { defaultGrant, grants, tokens, protected: isProtected };
+    };
+  }
+
+  #grant(id: string, tools: Rules, resources: Rules | undefined, prompts: Rules | undefined): Grant {
+    let grant = this.#grants.get(id);
+    if (grant === undefined) {
+      grant = new ConfiguredGrant(id);
+      this.#grants.set(id, grant);
+    }
+    Object.assign(grant, { tools, resources, prompts });
+    this.#board.grantChanged(grant);
+    return grant;
+  }
+}
+
+function optionsOf(config: Config, entry: PluginEntry, { plugin }: LoadedPlugin): unknown {
+  if (plugin.options !== undefined) return checkOptions(config, entry, plugin.options);
+  const [unexpected] = Object.keys(entry.options);
+  if (unexpected === undefined) return {};
+  throw new PlugboardError('PLUGIN_OPTIONS', `${config.locate(['plugins', entry.key])}: plugins.${entry.key}: unknown key "${unexpected}" (the plugin takes no options)`);
+}
+
+/** Providers before those who need them; otherwise configuration order. Throws when a service is missing or the needs form a circle. */
+function inStartOrder(wanted: readonly Wanted[]): Wanted[] {
+  const left = [...wanted];
+  const order: Wanted[] = [];
+  const provided = new Set<string>();
+  const offered = new Set(wanted.flatMap(({ loaded }) => loaded.plugin.provides ?? []));
+  for (const { loaded } of wanted) {
+    const missing = loaded.plugin.needs?.find((name) => !offered.has(name));
+    if (missing !== undefined) throw new PlugboardError('PLUGIN_NEEDS', `plugin "${loaded.plugin.id}" needs the service "${missing}", which no configured plugin provides`);
+  }
+  while (left.length > 0) {
+    const index = left.findIndex(({ loaded }) => (loaded.plugin.needs ?? []).every((name) => provided.has(name)));
+    const [ready] = left.splice(index, index < 0 ? 0 : 1);
+    if (ready === undefined) {
+      const ids = left.map(({ loaded }) => `"${loaded.plugin.id}"`).join(', ');
+      throw new PlugboardError('PLUGIN_NEEDS', `the plugins ${ids} need each other's services`);
+    }
+    for (const name of ready.loaded.plugin.provides ?? []) provided.add(name);
+    order.push(ready);
+  }
+  return order;
+}

@@ -1,0 +1,25 @@
+// The public face of the package `plugboard`, for plugins and for programs that embed the proxy.
+export * as z from './z.ts';
+export { Answer, findResponseId } from './protocol/answer.ts';
+export * from './protocol/messages.ts';
+export * from './protocol/param-headers.ts';
+export * from './connection.ts';
+export * from './grant.ts';
+export * from './plugin.ts';
+export * from './board-api.ts';
+export { Session } from './session.ts';
+export type { Reply, SessionInit } from './session.ts';
+export { CallFailure, UpstreamCall } from './upstream-call.ts';
+export type { CallRelay, Caller, CancelReason, UpstreamCallInit } from './upstream-call.ts';
+export { gone, Peer } from './peer.ts';
+export type { PeerEvents } from './peer.ts';
+export { localServer, localTool, toolError } from './local-server.ts';
+export type { LocalContext, LocalServer, LocalTool } from './local-server.ts';
+export { Denied, hints, isDenied, PlugboardError, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
+export type { ErrorCode } from './errors.ts';
+export * from './hooks.ts';
+export { Host } from './host.ts';
+export type { HostOptions, Logs } from './host.ts';
+export { configFrom, loadConfig } from './config.ts';
+export type { Config } from './config.ts';
+export { version } from './version.ts';

@@ -1,0 +1,69 @@
+// A lease: one connection of a server, for those who may share it. Opening and closing is the server's business.
+import type { Connection, LeaseKey } from './connection.ts';
+import { isObject, rpcCode } from './protocol/messages.ts';
+import type { RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type { Session } from './session.ts';
+import { UpstreamCall } from './upstream-call.ts';
+import type { Caller } from './upstream-call.ts';
+
+/** A connection with its users. */
+export class Lease {
+  readonly key: LeaseKey;
+  readonly connection: Connection;
+  /** Sessions that have used it and are still open. */
+  readonly sessions = new Set<Session>();
+  /** Calls that wait for an answer. */
+  readonly calls = new Set<UpstreamCall>();
+  /** ms since the epoch; meaningful while `sessions` is empty. */
+  idleSince = Date.now();
+  #logLevel: string | undefined;
+  readonly #subscribed = new Map<string, Set<object>>();
+
+  constructor(key: LeaseKey, connection: Connection) {
+    this.key = key;
+    this.connection = connection;
+  }
+
+  /** Old era: a request of the server that names no call goes to a client whose call is open, else to the session itself. */
+  async ask(request: RpcRequest): Promise<RpcResponse> {
+    for (const call of this.calls) if (call.canAsk) return call.ask(request);
+    if (this.key.kind === 'session') {
+      for (const session of this.sessions) if (session.outlet !== undefined) return session.ask(request.method, request.params);
+    }
+    if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
+    return { jsonrpc: '2.0', error: { code: rpcCode.methodNotFound, message: `${request.method}: no client can be asked on this connection` } };
+  }
+
+  /** Old-era server: makes it send log messages from `level` on; once per change. Who hears them is decided per message. */
+  wantLogs(level: string | undefined, caller: Caller): void {
+    if (level === undefined || level === this.#logLevel || this.connection.era === 'new') return;
+    if (!isObject(this.connection.info.capabilities['logging'])) return;
+    this.#logLevel = level;
+    this.#tell('logging/setLevel', { level }, caller);
+  }
+
+  /** Old-era server: subscribes to a resource for one subscriber; the server is asked once, whoever else wants it. */
+  subscribe(uri: string, subscriber: object, caller: Caller): void {
+    const subscribers = this.#subscribed.get(uri);
+    if (subscribers !== undefined) subscribers.add(subscriber);
+    else {
+      this.#subscribed.set(uri, new Set([subscriber]));
+      this.#tell('resources/subscribe', { uri }, caller);
+    }
+  }
+
+  /** The counterpart of {@link Lease.subscribe}. */
+  unsubscribe(uri: string, subscriber: object, caller: Caller): void {
+    const subscribers = this.#subscribed.get(uri);
+    if (subscribers === undefined || !subscribers.delete(subscriber) || subscribers.size > 0) return;
+    this.#subscribed.delete(uri);
+    this.#tell('resources/unsubscribe', { uri }, caller);
+  }
+
+  /** A request whose answer nobody needs. */
+  #tell(method: string, params: { [member: string]: unknown }, caller: Caller): void {
+    const call = new UpstreamCall({ method, params, caller, timeout: 30_000, maxTimeout: 30_000 });
+    call.answer.catch(() => {});
+    this.connection.send(call);
+  }
+}

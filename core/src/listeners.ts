@@ -1,0 +1,173 @@
+// Who wants to hear of changes, and telling them: only those whose visible list changed, once per change.
+import { metaKey } from './protocol/messages.ts';
+import type { JsonObject, RequestId, RpcNotification } from './protocol/messages.ts';
+import { listKinds, listMethods } from './protocol/methods.ts';
+import type { ListKind } from './protocol/methods.ts';
+import type { Lease } from './lease.ts';
+import type { Server } from './servers.ts';
+import type { Reply, Session } from './session.ts';
+import type { View } from './toolset.ts';
+
+/** One ear: an old-era session, or one `subscriptions/listen` stream of the new era. */
+export interface Listener {
+  readonly session: Session;
+  readonly view: View;
+  /** `list_changed` notifications that it wants, by method. */
+  readonly wants: ReadonlySet<string>;
+  readonly uris: ReadonlySet<string>;
+  /** What it was last shown or told of, by list: a digest. */
+  readonly known: Map<ListKind, string>;
+  send(message: RpcNotification): void;
+}
+
+const allChanges: ReadonlySet<string> = new Set(listKinds.map((kind) => listMethods[kind].changed));
+
+/** The ear of an old-era session: hears every list change, and the resources it has subscribed to. */
+export function sessionListener(session: Session, view: View): Listener {
+  return { session, view, wants: allChanges, uris: session.subscriptions, known: new Map(), send: (message) => session.send(message) };
+}
+
+/** What a `subscriptions/listen` filter asks for, as far as it is honoured. */
+export interface HonouredFilter {
+  readonly acknowledged: JsonObject;
+  readonly wants: ReadonlySet<string>;
+  readonly uris: ReadonlySet<string>;
+}
+
+const maxUris = 1000;
+
+/** Reads a filter (2026-07-28, `subscriptions/listen`); undefined when it is not one. */
+export function readFilter(filter: unknown): HonouredFilter | undefined {
+  if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) return undefined;
+  const given = filter as JsonObject;
+  const acknowledged: JsonObject = {};
+  const wants = new Set<string>();
+  for (const kind of listKinds) {
+    const { filter: member, changed } = listMethods[kind];
+    if (given[member] !== true) continue;
+    acknowledged[member] = true;
+    wants.add(changed);
+  }
+  const uris = given['resourceSubscriptions'];
+  const valid = Array.isArray(uris) ? uris.filter((uri): uri is string => typeof uri === 'string').slice(0, maxUris) : [];
+  if (valid.length > 0) acknowledged['resourceSubscriptions'] = valid;
+  return { acknowledged, wants, uris: new Set(valid) };
+}
+
+/** The ear of one `subscriptions/listen` stream: every notification carries the id of the listen request. */
+export function streamListener(session: Session, view: View, filter: HonouredFilter, reply: Reply, id: RequestId): Listener {
+  // In the new era nobody knows which client listed what: a stream is told of what changes after it was opened.
+  const known = new Map<ListKind, string>();
+  for (const kind of listKinds) {
+    if (!filter.wants.has(listMethods[kind].changed)) continue;
+    if (view.outdated(kind)) known.set(kind, '');
+    else void Promise.resolve(view.list(kind)).then((listing) => known.has(kind) || known.set(kind, listing.digest), () => {});
+  }
+  return { session, view, wants: filter.wants, uris: filter.uris, known, send: (message) => reply.notify(tagged(message, id)) };
+}
+
+/** A notification with the id of the stream it goes to. */
+export function tagged(message: RpcNotification, id: RequestId): RpcNotification {
+  const meta = message.params?.['_meta'] as JsonObject | undefined;
+  return { ...message, params: { ...message.params, _meta: { ...meta, [metaKey.subscriptionId]: id } } };
+}
+
+/** Collects changes for a moment before anybody is told; ms. */
+const debounce = 25;
+
+/** All ears. */
+export class Listeners {
+  readonly #listeners = new Set<Listener>();
+  #timer: NodeJS.Timeout | undefined;
+  readonly #report: (error: unknown) => void;
+
+  constructor(report: (error: unknown) => void) {
+    this.#report = report;
+  }
+
+  add(listener: Listener): void {
+    this.#listeners.add(listener);
+  }
+
+  delete(listener: Listener): void {
+    this.#listeners.delete(listener);
+  }
+
+  /** All URIs that anybody wants to hear of. */
+  uris(): Set<string> {
+    const all = new Set<string>();
+    for (const { uris } of this.#listeners) for (const uri of uris) all.add(uri);
+    return all;
+  }
+
+  /** Something that lists depend on has changed: soon, whoever sees a difference is told. */
+  changed(): void {
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      void this.#announce().catch(this.#report);
+    }, debounce);
+  }
+
+  /** Tells whoever subscribed to the resource and can see the server. */
+  resourceUpdated(server: Server, lease: Lease | undefined, message: RpcNotification): void {
+    const uri = String(message.params?.['uri']);
+    for (const listener of this.#listeners) {
+      if (!listener.uris.has(uri) || !mayHear(listener, server, lease)) continue;
+      listener.send(message);
+    }
+  }
+
+  /** A server told the users of one connection that a list changed there: they are told, whatever the catalogue says. */
+  changedFor(lease: Lease, server: Server, message: RpcNotification): void {
+    for (const listener of this.#listeners) {
+      if (listener.wants.has(message.method) && mayHear(listener, server, lease)) listener.send({ jsonrpc: '2.0', method: message.method });
+    }
+  }
+
+  /** Each view with ears is listed again once; ears are told of what differs. */
+  async #announce(): Promise<void> {
+    const byView = new Map<View, Listener[]>();
+    for (const listener of this.#listeners) {
+      const together = byView.get(listener.view);
+      if (together === undefined) byView.set(listener.view, [listener]);
+      else together.push(listener);
+    }
+    for (const [view, listeners] of byView) {
+      const digests = await this.#digestsOf(view);
+      for (const listener of listeners) if (this.#listeners.has(listener)) tell(listener, digests);
+    }
+  }
+
+  async #digestsOf(view: View): Promise<Map<ListKind, string>> {
+    const digests = new Map<ListKind, string>();
+    for (const kind of listKinds) {
+      try {
+        digests.set(kind, (await view.list(kind)).digest);
+      } catch (error) {
+        this.#report(error);
+      }
+    }
+    return digests;
+  }
+}
+
+/** Tells a listener which of its lists differ from what it knows; each notification once, though two lists share one. */
+function tell(listener: Listener, digests: ReadonlyMap<ListKind, string>): void {
+  const methods = new Set<string>();
+  for (const [kind, digest] of digests) {
+    const { changed } = listMethods[kind];
+    const before = listener.known.get(kind);
+    // Who has never been shown a list does not miss its changes.
+    if (before === undefined || before === digest) continue;
+    listener.known.set(kind, digest);
+    if (listener.wants.has(changed)) methods.add(changed);
+  }
+  for (const method of methods) listener.send({ jsonrpc: '2.0', method });
+}
+
+/** True when what this server says on this connection is for the listener. */
+function mayHear({ session, view }: Listener, server: Server, lease: Lease | undefined): boolean {
+  if (view.server !== undefined && view.server !== server.name) return false;
+  if (server.definition.owner !== undefined && server.definition.owner !== session.grant.id) return false;
+  return lease === undefined || lease.key.kind === 'shared' || lease.sessions.has(session);
+}

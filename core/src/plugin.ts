@@ -1,0 +1,88 @@
+// The plugin contract: what an author writes and what a plugin is handed. Types and `definePlugin`; nothing runs here.
+import type { z } from 'zod';
+import type { BoardApi } from './board-api.ts';
+import type { ServerDefinition } from './connection.ts';
+import type { HookName, HookFunction, Step } from './hooks.ts';
+
+/** The version of this contract. A plugin names the one it was written for. */
+export const apiVersion = 1;
+
+/** Marks plugin definitions across copies of this package; `instanceof` would fail when npm installs two. */
+export const pluginBrand = Symbol.for('plugboard.plugin');
+
+/** A log scoped to one plugin. Never pass secrets; known secret values are masked anyway. */
+export interface Log {
+  debug(message: string, fields?: object): void;
+  info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+}
+
+/** Services that plugins offer each other by name. */
+export interface Services {
+  /** Offers a service; the name must stand in the plugin's `provides`. */
+  provide(name: string, service: unknown): void;
+  /** A service by name; it must stand in the plugin's `needs`. The caller states the service's type. */
+  get<Service>(name: string): Service;
+}
+
+/** Everything a plugin is handed when it is applied. */
+export interface PluginApi {
+  readonly hooks: {
+    /** Taps a hook. Equal steps run in configuration order. */
+    on<Name extends HookName>(name: Name, run: HookFunction<Name>, step?: Step): void;
+  };
+  readonly servers: {
+    /** Registers a server; it is removed when the plugin stops. Throws when the name is taken. */
+    register(server: ServerDefinition): void;
+  };
+  readonly services: Services;
+  readonly log: Log;
+  /** Aborted when the plugin is stopped. */
+  readonly signal: AbortSignal;
+  /** The proxy itself, for transports and management. */
+  readonly board: BoardApi;
+  /** The folder that relative paths of the configuration start from. */
+  readonly directory: string;
+}
+
+export type Stop = () => void | Promise<void>;
+
+/** What `apply` returns: nothing, or a function that is called when the plugin stops. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a plugin may return nothing at all
+export type Applied = void | Stop | undefined;
+
+/** A plugin as its author writes it. */
+export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
+  /** kebab-case; configuration key, log scope, metric label, `error.plugin`. */
+  readonly id: string;
+  readonly apiVersion: number;
+  readonly title?: string;
+  readonly description?: string;
+  /** Services that must be there before `apply`. */
+  readonly needs?: readonly string[];
+  /** Services that `apply` provides. */
+  readonly provides?: readonly string[];
+  /**
+   * True when two instances cannot run at once (a port, standard input): when its options change, the old instance is stopped before
+   * the new one is applied. Sessions of an exclusive transport end with it.
+   */
+  readonly exclusive?: boolean;
+  /** Validates, documents and gives defaults. Undefined: the plugin takes no options. */
+  readonly options?: Schema;
+  /** Taps hooks, registers servers, provides services. May be asynchronous, within the start time limit. */
+  apply(api: PluginApi, options: z.output<Schema>): Applied | Promise<Applied>;
+}
+
+/** A definition with its brand, as the host takes it. */
+export type Plugin = PluginDefinition & { readonly [pluginBrand]: true };
+
+/** Declares a plugin. Options are inferred from the schema; nothing runs until the host applies it. */
+export function definePlugin<Schema extends z.ZodType = z.ZodType<Record<string, never>>>(definition: PluginDefinition<Schema>): Plugin {
+  return Object.freeze({ ...(definition as unknown as PluginDefinition), [pluginBrand]: true as const });
+}
+
+/** True for what {@link definePlugin} returned, whichever copy of this package made it. */
+export function isPlugin(value: unknown): value is Plugin {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[pluginBrand] === true;
+}

@@ -1,0 +1,287 @@
+// The requests that clients make, each resolved in its grant's own listings and nowhere else, then carried to its server.
+import type { ToolEntry } from './board-api.ts';
+import { isDenied } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import { failureAnswer, forward } from './forward.ts';
+import type { Forwarding } from './forward.ts';
+import type { CallContext, CallOutcome, Hooks, ToolCall } from './hooks.ts';
+import { Lease } from './lease.ts';
+import type { Listeners } from './listeners.ts';
+import { toolError } from './local-server.ts';
+import { Answer, methodNotFound } from './protocol/answer.ts';
+import { isObject, rpcCode } from './protocol/messages.ts';
+import type { JsonObject, ToolResult } from './protocol/messages.ts';
+import { existsIn, isLogLevel, listKindOf } from './protocol/methods.ts';
+import type { ListKind } from './protocol/methods.ts';
+import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
+import type { Server, Servers } from './servers.ts';
+import { TaskRoutes } from './task-routes.ts';
+import { Listing } from './toolset.ts';
+import type { EntryOf, ListingMaker, View } from './toolset.ts';
+import { matchesTemplate } from './uri-template.ts';
+
+/** What requests work with. */
+export interface RequestTools {
+  readonly servers: Servers;
+  readonly maker: ListingMaker;
+  readonly listeners: Listeners;
+  readonly forwarding: Forwarding;
+  readonly hooks: () => Hooks;
+  /** How long (ms) an endpoint of one server waits for it to come up before it lists nothing. */
+  readonly patience: number;
+  readonly report: (error: unknown) => void;
+}
+
+type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
+
+/** Answers the requests that are neither the opening of a session nor a listen stream. */
+export class Requests {
+  readonly #tools: RequestTools;
+  readonly #tasks = new TaskRoutes();
+  readonly #handlers: ReadonlyMap<string, Handler>;
+
+  constructor(tools: RequestTools) {
+    this.#tools = tools;
+    const list = [...listKindOf].map(([method, kind]): [string, Handler] => [method, (exchange) => this.#list(exchange, kind)]);
+    this.#handlers = new Map<string, Handler>([
+      ['tools/call', (exchange) => this.#callTool(exchange)],
+      ...list,
+      ['prompts/get', (exchange) => this.#getPrompt(exchange)],
+      ['resources/read', (exchange) => this.#atResource(exchange)],
+      ['resources/subscribe', (exchange) => this.#subscribe(exchange, true)],
+      ['resources/unsubscribe', (exchange) => this.#subscribe(exchange, false)],
+      ['completion/complete', (exchange) => this.#complete(exchange)],
+      ['logging/setLevel', (exchange) => this.#setLevel(exchange)],
+      ['ping', () => Answer.result({})],
+      ...['tasks/get', 'tasks/update', 'tasks/cancel', 'tasks/result'].map((method): [string, Handler] => [method, (exchange) => this.#atTask(exchange)]),
+    ]);
+  }
+
+  /** The answer to a request. Rejects only with faults; refusals and failures of servers are answers. */
+  async answer(exchange: Exchange): Promise<Answer> {
+    const { request, caller } = exchange;
+    if (!existsIn(request.method, caller.era)) return methodNotFound(request.method);
+    const hooks = this.#tools.hooks();
+    if (hooks.used('onRequest') && request.method !== 'tools/call' && !listKindOf.has(request.method)) {
+      const result = await hooks.run('onRequest', request, contextOf(exchange));
+      if (result !== undefined) return Answer.result(result);
+    }
+    return this.#handlers.get(request.method)?.(exchange) ?? this.#atWholeServer(exchange);
+  }
+
+  async #list(exchange: Exchange, kind: ListKind): Promise<Answer> {
+    const { view, request, caller } = exchange;
+    if (request.params?.['cursor'] !== undefined) return Answer.error(rpcCode.invalidParams, 'Invalid cursor: lists are given whole, without cursors');
+    if (view.server !== undefined) await this.#tools.servers.get(view.server)?.settled(this.#tools.patience);
+    const listing = await view.list(kind);
+    exchange.session.onShown?.(kind, listing.digest);
+    return Answer.written(listing.written(caller.era));
+  }
+
+  async #callTool(exchange: Exchange): Promise<Answer> {
+    const { params } = exchange.request;
+    const name = params?.['name'];
+    const args = params?.['arguments'];
+    if (typeof name !== 'string') return Answer.error(rpcCode.invalidParams, 'tools/call needs the name of a tool');
+    if (args !== undefined && !isObject(args)) return Answer.error(rpcCode.invalidParams, 'arguments must be an object');
+    const entry = await this.#find(exchange.view, 'tools', name);
+    if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${name}`);
+    if (exchange.headers !== undefined) {
+      const scan = scanHeaders(entry.definition.inputSchema);
+      const wrong = scan.fault === undefined ? checkParamHeaders(scan.declarations, args, exchange.headers) : undefined;
+      if (wrong !== undefined) return Answer.error(rpcCode.headerMismatch, `Bad Request: ${wrong}`, undefined, 400);
+    }
+    const hooks = this.#tools.hooks();
+    if (hooks.used('onCallTool') || hooks.used('onToolResult') || hooks.used('onCallSettled')) return this.#callHooked(exchange, entry, args ?? {}, hooks);
+    return this.#callAt(exchange, entry, params as JsonObject);
+  }
+
+  /** The entry of a name in the view's current listing. Waiting is for listings that are being made. */
+  async #find<Kind extends ListKind>(view: View, kind: Kind, name: string): Promise<EntryOf[Kind] | undefined> {
+    const listing = view.list(kind);
+    return (listing instanceof Listing ? listing : await listing).byName.get(name);
+  }
+
+  /** Carries a tool call to its server. Resolves with an answer in every case but a fault of this code. */
+  async #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Promise<Answer> {
+    const { forwarding } = this.#tools;
+    const server = this.#tools.servers.get(entry.server);
+    if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${entry.name}`);
+    const parked = params['requestState'] === undefined || exchange.caller.era === 'old' ? undefined : this.#resume(exchange, server);
+    if (parked !== undefined) return parked;
+    const atServer = entry.tool === params['name'] ? params : { ...params, name: entry.tool };
+    try {
+      const answer = await forward(exchange, { server, method: 'tools/call', params: atServer, tool: entry.definition }, forwarding);
+      this.#tasks.learn(exchange.session.grant.id, entry.server, exchange.caller, exchange.request, answer);
+      return answer;
+    } catch (failure) {
+      return failureAnswer(failure, entry.server);
+    }
+  }
+
+  /** A retry that carries a state of ours: the parked call goes on. Undefined: the state is the server's own. */
+  #resume(exchange: Exchange, server: Server): Promise<Answer> | Answer | undefined {
+    if (server.era === 'new') return undefined;
+    const parked = this.#tools.forwarding.parking.find(exchange.request.params?.['requestState'], exchange);
+    if (parked !== undefined) return parked.resume(exchange);
+    return Answer.error(rpcCode.invalidParams, 'requestState is not valid or has expired: send the request again without it');
+  }
+
+  async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
+    const started = performance.now();
+    const call: ToolCall = { name: entry.name, server: entry.server, tool: entry.tool, arguments: args, entry };
+    const context = contextOf(exchange);
+    let outcome: CallOutcome = 'failed';
+    let reason: string | undefined;
+    try {
+      const early = hooks.used('onCallTool') ? await hooks.run('onCallTool', call, context) : undefined;
+      let answer = early === undefined ? await this.#callAt(exchange, entry, exchange.request.params as JsonObject) : Answer.result(early);
+      if (hooks.used('onToolResult') && !answer.failed && isToolResult(answer.message.result)) {
+        answer = Answer.result(await hooks.run('onToolResult', answer.message.result, call, context));
+      }
+      [outcome, reason] = outcomeOf(answer, exchange, hooks);
+      return answer;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+      if (!isDenied(error)) throw error;
+      outcome = 'refused';
+      return Answer.result(toolError(error.message));
+    } finally {
+      if (hooks.used('onCallSettled')) {
+        const { session } = exchange;
+        const record = { call, grant: session.grant.id, session: session.id, outcome, reason, duration: performance.now() - started };
+        hooks.run('onCallSettled', record).catch(this.#tools.report);
+      }
+    }
+  }
+
+  async #getPrompt(exchange: Exchange): Promise<Answer> {
+    const { params } = exchange.request;
+    const name = String(params?.['name']);
+    const entry = await this.#find(exchange.view, 'prompts', name);
+    if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown prompt: ${name}`);
+    return this.#at(exchange, entry.server, { ...params, name: entry.prompt });
+  }
+
+  async #atResource(exchange: Exchange): Promise<Answer> {
+    const uri = exchange.request.params?.['uri'];
+    if (typeof uri !== 'string') return Answer.error(rpcCode.invalidParams, `${exchange.request.method} needs a uri`);
+    const server = await this.#serverOfUri(exchange.view, uri);
+    return server === undefined ? unknownResource(uri, exchange) : this.#at(exchange, server, exchange.request.params);
+  }
+
+  /** The server of a URI: who lists it, whose template fits it, or the one server of the endpoint when it is open to the grant as a whole. */
+  async #serverOfUri(view: View, uri: string): Promise<string | undefined> {
+    const listed = await this.#find(view, 'resources', uri);
+    if (listed !== undefined) return listed.server;
+    const templates = await view.list('resourceTemplates');
+    const fitting = templates.entries.find((entry) => entry.name === uri || matchesTemplate(entry.name, uri));
+    return fitting?.server ?? this.#wholeServer(view);
+  }
+
+  #wholeServer(view: View): string | undefined {
+    const { server, grant } = view;
+    if (server === undefined || !this.#tools.maker.serversOf(grant).some(({ name }) => name === server)) return undefined;
+    return this.#tools.maker.matcher(grant.tools).wholeServer(server) && grant.resources === undefined ? server : undefined;
+  }
+
+  async #subscribe(exchange: Exchange, on: boolean): Promise<Answer> {
+    const { session, caller } = exchange;
+    const uri = exchange.request.params?.['uri'];
+    const name = typeof uri === 'string' ? await this.#serverOfUri(exchange.view, uri) : undefined;
+    const server = name === undefined ? undefined : this.#tools.servers.get(name);
+    if (typeof uri !== 'string' || server === undefined) return unknownResource(String(uri), exchange);
+    if (on && session.subscriptions.size >= 1000) return Answer.error(rpcCode.invalidRequest, 'at most 1000 subscriptions in one session');
+    if (on) session.subscriptions.add(uri);
+    else session.subscriptions.delete(uri);
+    const leased = server.lease(session, caller);
+    const lease = leased instanceof Lease ? leased : await leased;
+    if (lease.connection.era === 'new') this.watchResources();
+    else if (on) lease.subscribe(uri, session, caller);
+    else lease.unsubscribe(uri, session, caller);
+    return Answer.result({});
+  }
+
+  /** Tells new-era servers which resources anybody wants to hear of. */
+  watchResources(): void {
+    const uris = [...this.#tools.listeners.uris()];
+    for (const server of this.#tools.servers.all()) if (server.era === 'new') server.watchResources(uris);
+  }
+
+  async #complete(exchange: Exchange): Promise<Answer> {
+    const { params } = exchange.request;
+    const ref = isObject(params?.['ref']) ? params['ref'] : {};
+    if (ref['type'] === 'ref/prompt') {
+      const entry = await this.#find(exchange.view, 'prompts', String(ref['name']));
+      if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown prompt: ${String(ref['name'])}`);
+      return this.#at(exchange, entry.server, { ...params, ref: { ...ref, name: entry.prompt } });
+    }
+    const uri = String(ref['uri']);
+    const server = await this.#serverOfUri(exchange.view, uri);
+    return server === undefined ? unknownResource(uri, exchange) : this.#at(exchange, server, params);
+  }
+
+  #setLevel({ session, request, caller }: Exchange): Answer {
+    const level = request.params?.['level'];
+    if (!isLogLevel(level)) return Answer.error(rpcCode.invalidParams, 'logging/setLevel needs one of the log levels of the specification');
+    session.logLevel = level;
+    for (const server of this.#tools.servers.all()) {
+      for (const lease of server.leases.values()) if (lease instanceof Lease && lease.sessions.has(session)) lease.wantLogs(level, caller);
+    }
+    return Answer.result({});
+  }
+
+  async #atTask(exchange: Exchange): Promise<Answer> {
+    const { view, session, request } = exchange;
+    const taskId = request.params?.['taskId'];
+    const server = this.#tasks.find(session.grant.id, taskId) ?? this.#wholeServer(view);
+    if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown task: ${String(taskId)}`);
+    return this.#at(exchange, server, request.params);
+  }
+
+  /** Methods of extensions go to the server of the endpoint, for grants that may use all of it: nobody knows what else they could reach. */
+  async #atWholeServer(exchange: Exchange): Promise<Answer> {
+    const server = this.#wholeServer(exchange.view);
+    if (server === undefined || exchange.request.method === 'initialize') return methodNotFound(exchange.request.method);
+    return this.#at(exchange, server, exchange.request.params);
+  }
+
+  async #at(exchange: Exchange, name: string, params: JsonObject | undefined): Promise<Answer> {
+    const server = this.#tools.servers.get(name);
+    if (server === undefined) return methodNotFound(exchange.request.method);
+    const parked = params?.['requestState'] === undefined || exchange.caller.era === 'old' ? undefined : this.#resume(exchange, server);
+    if (parked !== undefined) return parked;
+    try {
+      return await forward(exchange, { server, method: exchange.request.method, params }, this.#tools.forwarding);
+    } catch (failure) {
+      return failureAnswer(failure, name);
+    }
+  }
+}
+
+/** The context of hooks for a request. */
+export function contextOf(exchange: Exchange): CallContext {
+  return {
+    session: exchange.session,
+    grant: exchange.session.grant,
+    get signal() {
+      return exchange.signal;
+    },
+  };
+}
+
+function isToolResult(result: JsonObject | undefined): result is ToolResult {
+  return Array.isArray(result?.['content']);
+}
+
+function outcomeOf(answer: Answer, exchange: Exchange, hooks: Hooks): [CallOutcome, string | undefined] {
+  if (exchange.cancelled) return ['cancelled', 'the client has cancelled'];
+  if (answer.failed) return ['failed', answer.message.error?.message];
+  // Whether a tool reports an error is known only by parsing: done only where somebody listens.
+  if (!hooks.used('onCallSettled')) return ['ok', undefined];
+  return answer.message.result?.['isError'] === true ? ['tool-error', 'the tool reported an error'] : ['ok', undefined];
+}
+
+function unknownResource(uri: string, { caller }: Exchange): Answer {
+  return Answer.error(caller.era === 'old' ? rpcCode.resourceNotFound : rpcCode.invalidParams, `Resource not found: ${uri}`, { uri });
+}

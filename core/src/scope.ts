@@ -1,0 +1,203 @@
+// What one plugin is handed, and the only place that enters plugin code: guard, time limit, attribution. Life cycle is the host's.
+import type { BoardApi } from './board-api.ts';
+import type { ServerDefinition } from './connection.ts';
+import { isDenied, PluginError, RefusedRequest } from './errors.ts';
+import { hookKind } from './hooks.ts';
+import type { GuardedTap, HookFunction, HookName, Hooks, Step, TapCallback } from './hooks.ts';
+import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
+
+/** Time limits in ms for entering plugin code. */
+export interface PluginLimits {
+  readonly apply: number;
+  readonly hook: number;
+}
+
+/** Services of all plugins, by name. */
+export class ServiceTable {
+  readonly #services = new Map<string, { owner: string; service: unknown }>();
+
+  provide(owner: string, name: string, service: unknown): void {
+    const taken = this.#services.get(name);
+    if (taken !== undefined && taken.owner !== owner) throw new Error(`service "${name}" is already provided by plugin "${taken.owner}"`);
+    this.#services.set(name, { owner, service });
+  }
+
+  get(name: string): unknown {
+    return this.#services.get(name)?.service;
+  }
+
+  /** Removes what a stopped plugin provided, unless somebody else provides it by now. */
+  withdraw(owner: string, services: ReadonlyMap<string, unknown>): void {
+    for (const [name, service] of services) {
+      const current = this.#services.get(name);
+      if (current?.owner === owner && current.service === service) this.#services.delete(name);
+    }
+  }
+}
+
+interface Tap {
+  readonly hook: HookName;
+  readonly step: Step;
+  readonly run: GuardedTap;
+}
+
+export interface ScopeInit {
+  readonly plugin: Plugin;
+  readonly log: Log;
+  readonly board: BoardApi;
+  readonly services: ServiceTable;
+  readonly directory: string;
+  readonly limits: PluginLimits;
+  /** Called for faults that nobody waits for (settle hooks, stop). */
+  readonly report: (fault: PluginError) => void;
+}
+
+/** One applied plugin: its taps, servers and services, and the way to stop it. */
+export class Scope {
+  readonly plugin: Plugin;
+  readonly #init: ScopeInit;
+  readonly #taps: Tap[] = [];
+  readonly #provided = new Map<string, unknown>();
+  readonly servers: ServerDefinition[] = [];
+  readonly #abort = new AbortController();
+  #stop: Stop | undefined;
+  #applied = false;
+
+  constructor(init: ScopeInit) {
+    this.#init = init;
+    this.plugin = init.plugin;
+  }
+
+  /** Runs the plugin's `apply` within the start time limit. Rejects with a {@link PluginError}. */
+  async apply(options: unknown): Promise<void> {
+    const { plugin, limits } = this.#init;
+    try {
+      const applied = plugin.apply(this.#api(), options as never);
+      const hint = `it did not finish within ${limits.apply} ms; move slow work behind onStart or into the background`;
+      const stop = await withLimit(Promise.resolve(applied), limits.apply, hint);
+      if (typeof stop === 'function') this.#stop = stop;
+    } catch (error) {
+      await this.stop();
+      throw new PluginError(plugin.id, 'apply', error);
+    }
+    this.#applied = true;
+    for (const name of plugin.provides ?? []) {
+      if (!this.#provided.has(name)) throw new PluginError(plugin.id, 'apply', new Error(`it declares provides "${name}" but did not provide it`));
+    }
+  }
+
+  /** Puts the plugin's taps on the hooks of a generation. */
+  tapInto(hooks: Hooks): void {
+    for (const { hook, step, run } of this.#taps) hooks.tap(hook, this.plugin.id, step, run);
+  }
+
+  /** Stops the plugin. Never rejects; faults are reported. */
+  async stop(): Promise<void> {
+    if (this.#abort.signal.aborted) return;
+    this.#abort.abort();
+    this.#init.services.withdraw(this.plugin.id, this.#provided);
+    try {
+      await withLimit(Promise.resolve(this.#stop?.()), this.#init.limits.hook, `it did not stop within ${this.#init.limits.hook} ms`);
+    } catch (error) {
+      this.#init.report(new PluginError(this.plugin.id, 'stop', error));
+    }
+  }
+
+  #api(): PluginApi {
+    const { plugin, services, log, board, directory } = this.#init;
+    const tooLate = (what: string) => {
+      if (this.#applied) throw new Error(`${what} is possible only during apply`);
+    };
+    return {
+      log,
+      board,
+      directory,
+      signal: this.#abort.signal,
+      hooks: {
+        on: (hook, run, step = 'normal') => {
+          tooLate(`hooks.on("${hook}")`);
+          this.#taps.push({ hook, step, run: this.#guard(hook, run) });
+        },
+      },
+      servers: {
+        register: (server) => {
+          tooLate('servers.register');
+          this.servers.push(server);
+        },
+      },
+      services: {
+        provide: (name, service) => {
+          if (!plugin.provides?.includes(name)) throw new Error(`service "${name}" is not declared in provides`);
+          services.provide(plugin.id, name, service);
+          this.#provided.set(name, service);
+        },
+        get: <Service>(name: string): Service => {
+          if (!plugin.needs?.includes(name)) throw new Error(`service "${name}" is not declared in needs`);
+          return services.get(name) as Service;
+        },
+      },
+    };
+  }
+
+  /**
+   * Wraps a plugin's function so that it ends exactly once: a synchronous throw would leave tapable's chain pending for ever, `null` would
+   * end it early, and an error would carry no name. A function that returns synchronously costs no promise.
+   */
+  #guard<Name extends HookName>(hook: Name, run: HookFunction<Name>): GuardedTap {
+    const kind = hookKind(hook);
+    const call = run as (...args: unknown[]) => unknown;
+    const fault = (error: unknown, args: unknown[]): Error | undefined => {
+      if (isDenied(error) || error instanceof RefusedRequest) return error;
+      const wrapped = new PluginError(this.plugin.id, hook, error, requestOf(args));
+      if (kind !== 'settle') return wrapped;
+      this.#init.report(wrapped);
+      return undefined;
+    };
+    const check = (value: unknown): unknown => (kind === 'transform' || kind === 'answer' ? (value ?? undefined) : undefined);
+    return (...argsAndCallback) => {
+      const callback = argsAndCallback.pop() as TapCallback;
+      let value: unknown;
+      try {
+        value = call(...argsAndCallback);
+      } catch (error) {
+        callback(fault(error, argsAndCallback));
+        return;
+      }
+      if (!isThenable(value)) {
+        callback(undefined, check(value));
+        return;
+      }
+      withLimit(value, this.#init.limits.hook, `it did not finish within ${this.#init.limits.hook} ms`).then(
+        (settled) => callback(undefined, check(settled)),
+        (error: unknown) => callback(fault(error, argsAndCallback)),
+      );
+    };
+  }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}
+
+/** Which request a hook's arguments stand for, for the fault report; names only, no values. */
+function requestOf(args: unknown[]): string | undefined {
+  const [first] = args as [{ method?: unknown; name?: unknown } | undefined];
+  if (typeof first?.method === 'string') return first.method;
+  return typeof first?.name === 'string' ? `the call of ${first.name}` : undefined;
+}
+
+function withLimit<Value>(work: PromiseLike<Value>, limit: number, hint: string): Promise<Value> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(hint)), limit);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error instanceof Error ? error : new Error(String(error)));
+      },
+    );
+  });
+}

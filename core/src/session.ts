@@ -1,0 +1,115 @@
+// A session: one client of one grant at one endpoint. Sessions are opened and closed by the board, fed by transports.
+import type { Grant } from './grant.ts';
+import { rpcCode } from './protocol/messages.ts';
+import type { Capabilities, Era, Implementation, JsonObject, RequestId, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import { isLoggable } from './protocol/methods.ts';
+import type { ListKind } from './protocol/methods.ts';
+import type { Answer } from './protocol/answer.ts';
+import type { Caller } from './upstream-call.ts';
+
+/**
+ * The transport's half of one request: where its answer and side messages go. `answer` is called exactly once and last, except after
+ * the transport has cancelled the call; then nothing is called any more.
+ */
+export interface Reply {
+  answer(answer: Answer): void;
+  /** A notification on this request's own stream. */
+  notify(message: RpcNotification): void;
+  /** Old era: a request to the client on this request's own stream. Its response comes back through `board.deliver`. */
+  ask(message: RpcRequest): void;
+}
+
+/** What a transport tells of a new session. */
+export interface SessionInit {
+  readonly id: string;
+  readonly era: Era;
+  readonly grant: Grant;
+  /** Plugin id of the transport. */
+  readonly transport: string;
+  /** Name of the one server that this endpoint shows, or undefined for all of them. */
+  readonly server: string | undefined;
+  readonly protocolVersion: string;
+  readonly capabilities: Capabilities;
+  readonly clientInfo: Implementation | undefined;
+}
+
+/** One client of one grant. In the new era one object stands for all requests of a grant on a transport and endpoint. */
+export class Session implements Caller {
+  readonly id: string;
+  readonly era: Era;
+  readonly grant: Grant;
+  readonly transport: string;
+  readonly server: string | undefined;
+  readonly protocolVersion: string;
+  readonly capabilities: Capabilities;
+  readonly clientInfo: Implementation | undefined;
+  /** ms since the epoch. */
+  readonly createdAt = Date.now();
+  logLevel: string | undefined;
+  /** Resource URIs that the client subscribed to (old era). */
+  readonly subscriptions = new Set<string>();
+  /**
+   * Old era: where messages go that belong to no request. The transport sets it at once and keeps what it cannot send yet.
+   * Undefined in the new era, whose clients listen by `subscriptions/listen`.
+   */
+  outlet: ((message: RpcMessage) => void) | undefined;
+  /** Old era: called by the board when a list was shown to this client. */
+  onShown: ((kind: ListKind, digest: string) => void) | undefined;
+  /** Aborted when the session is closed. */
+  readonly ended = new AbortController();
+  #lastAsked = 0;
+  readonly #asked = new Map<RequestId, (response: RpcResponse) => void>();
+
+  constructor(init: SessionInit) {
+    this.id = init.id;
+    this.era = init.era;
+    this.grant = init.grant;
+    this.transport = init.transport;
+    this.server = init.server;
+    this.protocolVersion = init.protocolVersion;
+    this.capabilities = init.capabilities;
+    this.clientInfo = init.clientInfo;
+  }
+
+  /** Asks the client something, on a request's stream (`reply`) or on its own; resolves with the response, an error response when the session ends first. */
+  ask(method: string, params: JsonObject | undefined, reply?: Pick<Reply, 'ask'>): Promise<RpcResponse> {
+    this.#lastAsked += 1;
+    const id = this.#lastAsked;
+    const message: RpcRequest = { jsonrpc: '2.0', id, method };
+    if (params !== undefined) message.params = params;
+    return new Promise((resolve) => {
+      this.#asked.set(id, resolve);
+      if (reply !== undefined) reply.ask(message);
+      else if (this.outlet !== undefined) this.outlet(message);
+      else this.deliver({ jsonrpc: '2.0', id, error: { code: rpcCode.internalError, message: 'the client cannot be asked here' } });
+    });
+  }
+
+  /** The client's response to something it was asked; unknown and repeated ids are dropped. */
+  deliver(response: RpcResponse): void {
+    if (response.id === undefined) return;
+    const resolve = this.#asked.get(response.id);
+    this.#asked.delete(response.id);
+    resolve?.(response);
+  }
+
+  /** Sends a message that belongs to no request. */
+  send(message: RpcMessage): void {
+    this.outlet?.(message);
+  }
+
+  /** A notification of a server that belongs to no call; log messages pass as far as the client wants them. */
+  hear(message: RpcNotification): void {
+    const unwanted = message.method === 'notifications/message' && this.logLevel !== undefined && !isLoggable(message.params?.['level'], this.logLevel);
+    if (!unwanted) this.send(message);
+  }
+
+  /** Ends the session's own state. Only the board calls this. */
+  end(): void {
+    for (const id of [...this.#asked.keys()]) {
+      this.deliver({ jsonrpc: '2.0', id, error: { code: rpcCode.internalError, message: 'the client has gone' } });
+    }
+    this.outlet = undefined;
+    this.ended.abort();
+  }
+}

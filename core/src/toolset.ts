@@ -1,0 +1,280 @@
+// From the catalogue of all servers to the lists of one grant: selection, naming, hooks, and the cache of the result. The list is the lock.
+import type { PromptEntry, ResourceEntry, ToolEntry } from './board-api.ts';
+import type { Grant, Rules } from './grant.ts';
+import type { Hooks } from './hooks.ts';
+import { fold } from './naming.ts';
+import type { Naming } from './naming.ts';
+import { resultForNew } from './protocol/translate.ts';
+import type { Era, Implementation, JsonObject } from './protocol/messages.ts';
+import { listMethods } from './protocol/methods.ts';
+import type { ListKind } from './protocol/methods.ts';
+import { compileRules } from './selectors.ts';
+import type { RuleMatcher } from './selectors.ts';
+import type { Server, Servers } from './servers.ts';
+import { createHash } from 'node:crypto';
+
+/** The entry type of each list. */
+export interface EntryOf {
+  tools: ToolEntry;
+  prompts: PromptEntry;
+  resources: ResourceEntry;
+  resourceTemplates: ResourceEntry;
+}
+
+/** One list as one grant sees it at one endpoint: what is listed, and the lookup by which calls are resolved. */
+export class Listing<Entry extends { readonly name: string; readonly definition: JsonObject }> {
+  readonly kind: ListKind;
+  readonly entries: readonly Entry[];
+  readonly byName: ReadonlyMap<string, Entry>;
+  readonly #ttlMs: number;
+  readonly #serverInfo: Implementation;
+  #members: string | undefined;
+  #digest: string | undefined;
+  readonly #written = new Map<Era, Buffer>();
+
+  constructor(kind: ListKind, entries: readonly Entry[], ttlMs: number, serverInfo: Implementation) {
+    this.kind = kind;
+    this.entries = entries;
+    this.byName = new Map(entries.map((entry) => [entry.name, entry]));
+    this.#ttlMs = ttlMs;
+    this.#serverInfo = serverInfo;
+  }
+
+  /** The bytes of the list's result for an era, written once. */
+  written(era: Era): Buffer {
+    let bytes = this.#written.get(era);
+    if (bytes === undefined) {
+      const frame = era === 'old' ? {} : { ...resultForNew(listMethods[this.kind].method, {}, this.#serverInfo), ttlMs: this.#ttlMs };
+      const rest = JSON.stringify(frame).slice(1);
+      bytes = Buffer.from(`{"${this.kind}":[${this.#json()}]${rest === '}' ? '}' : `,${rest}`}`);
+      this.#written.set(era, bytes);
+    }
+    return bytes;
+  }
+
+  /** Two listings with the same digest look the same to a client. */
+  get digest(): string {
+    this.#digest ??= createHash('sha1').update(this.#json()).digest('base64');
+    return this.#digest;
+  }
+
+  #json(): string {
+    this.#members ??= this.entries.map(entryJson).join(',');
+    return this.#members;
+  }
+}
+
+/** The JSON of an entry is the same for every grant that sees it under the same name, so it is kept with the entry. */
+const jsonOfEntry = new WeakMap<object, string>();
+
+function entryJson(entry: { readonly name: string; readonly definition: JsonObject }): string {
+  let json = jsonOfEntry.get(entry);
+  if (json === undefined) {
+    const { definition } = entry;
+    // The name of a resource entry is its URI, which clients see under a member of its own.
+    json = JSON.stringify('tool' in entry || 'prompt' in entry ? { ...definition, name: entry.name } : definition);
+    jsonOfEntry.set(entry, json);
+  }
+  return json;
+}
+
+/** What a grant sees at an endpoint (all servers, or one). Listings are made on demand and kept until something they depend on changes. */
+export class View {
+  readonly grant: Grant;
+  /** Name of the one server of the endpoint. */
+  readonly server: string | undefined;
+  readonly #maker: ListingMaker;
+  readonly #listings = new Map<ListKind, { version: number; listing: Listing<never> | Promise<Listing<never>> }>();
+
+  constructor(grant: Grant, server: string | undefined, maker: ListingMaker) {
+    this.grant = grant;
+    this.server = server;
+    this.#maker = maker;
+  }
+
+  /** True when a listing was made and something has changed since. */
+  outdated(kind: ListKind): boolean {
+    const kept = this.#listings.get(kind);
+    return kept !== undefined && kept.version !== this.#maker.version(this.grant);
+  }
+
+  /** The current listing; a promise only while it is being made. Rejects with a plugin's fault: no list is better than a wrong one. */
+  list<Kind extends ListKind>(kind: Kind): Listing<EntryOf[Kind]> | Promise<Listing<EntryOf[Kind]>> {
+    const version = this.#maker.version(this.grant);
+    const kept = this.#listings.get(kind);
+    if (kept !== undefined && kept.version === version) return kept.listing as never;
+    const made = this.#maker.make(this, kind);
+    const slot = { version, listing: made as never as Promise<Listing<never>> | Listing<never> };
+    this.#listings.set(kind, slot);
+    made.then(
+      (listing) => {
+        slot.listing = listing as never;
+      },
+      () => {
+        if (this.#listings.get(kind) === slot) this.#listings.delete(kind);
+      },
+    );
+    return made;
+  }
+}
+
+/** Makes listings, and knows when they are out of date. */
+export class ListingMaker {
+  readonly #servers: Servers;
+  readonly #naming: Naming;
+  readonly #hooks: () => Hooks;
+  readonly #serverInfo: Implementation;
+  #epoch = 1;
+  readonly #grantEpochs = new WeakMap<Grant, number>();
+  readonly #views = new WeakMap<Grant, Map<string, View>>();
+  readonly #matchers = new WeakMap<Rules, { epoch: number; matcher: RuleMatcher }>();
+  #serverEpoch = 0;
+  readonly #entries = new WeakMap<JsonObject, Map<string, ToolEntry | PromptEntry | ResourceEntry>>();
+
+  constructor(servers: Servers, naming: Naming, hooks: () => Hooks, serverInfo: Implementation) {
+    this.#servers = servers;
+    this.#naming = naming;
+    this.#hooks = hooks;
+    this.#serverInfo = serverInfo;
+  }
+
+  /** The view of a grant on an endpoint; the same object for the same pair. */
+  view(grant: Grant, server: string | undefined): View {
+    let views = this.#views.get(grant);
+    if (views === undefined) {
+      views = new Map();
+      this.#views.set(grant, views);
+    }
+    let view = views.get(server ?? '');
+    if (view === undefined) {
+      view = new View(grant, server, this);
+      views.set(server ?? '', view);
+    }
+    return view;
+  }
+
+  /** Increases whenever a listing of the grant may look different. */
+  version(grant: Grant): number {
+    return this.#epoch * 1e6 + (this.#grantEpochs.get(grant) ?? 0);
+  }
+
+  /** The catalogue of some server, or the hooks, changed. */
+  catalogueChanged(): void {
+    this.#epoch += 1;
+  }
+
+  /** The set of configured servers changed. */
+  serversChanged(): void {
+    this.#serverEpoch += 1;
+    this.#naming.setServers(this.#servers.all().map((server) => server.name));
+    this.#epoch += 1;
+  }
+
+  /** The rules of a grant changed. */
+  grantChanged(grant: Grant): void {
+    this.#grantEpochs.set(grant, (this.#grantEpochs.get(grant) ?? 0) + 1);
+  }
+
+  /** The servers a grant can see at all: the common ones and its own. */
+  serversOf(grant: Grant): Server[] {
+    return this.#servers.all().filter((server) => server.definition.owner === undefined || server.definition.owner === grant.id);
+  }
+
+  /** Compiled rules; compiled again when the set of servers changes, on which bare selectors depend. */
+  matcher(rules: Rules): RuleMatcher {
+    const kept = this.#matchers.get(rules);
+    if (kept !== undefined && kept.epoch === this.#serverEpoch) return kept.matcher;
+    const matcher = compileRules(rules, { servers: this.#servers.all().map((server) => server.name), proxy: this.#serverInfo.name });
+    this.#matchers.set(rules, { epoch: this.#serverEpoch, matcher });
+    return matcher;
+  }
+
+  /** Makes one listing: select by the grant's rules, run the hook, check what it returned, make names unique. */
+  async make<Kind extends ListKind>(view: View, kind: Kind): Promise<Listing<EntryOf[Kind]>> {
+    const servers = this.serversOf(view.grant).filter((server) => view.server === undefined || server.name === view.server);
+    const selected: EntryOf[Kind][] = [];
+    for (const server of servers) {
+      const allows = this.#selection(view.grant, kind, server.name);
+      for (const definition of server.catalogue[kind]) {
+        const own = String(definition[listMethods[kind].key]);
+        if (allows(own)) selected.push(this.#entry(kind, server.name, own, definition, view.server === undefined));
+      }
+    }
+    const entries = this.#unique(kind, view, await this.#throughHooks(kind, view, selected));
+    const ttlMs = servers.length === 0 ? 0 : Math.min(...servers.map((server) => server.catalogue.ttlMs));
+    return new Listing(kind, entries as never, ttlMs, this.#serverInfo) as never;
+  }
+
+  /** Whether the grant may see an item. Resources and prompts follow rules of their own, or those of servers whose tools are allowed whole. */
+  #selection(grant: Grant, kind: ListKind, server: string): (own: string) => boolean {
+    const own = kind === 'tools' ? grant.tools : kind === 'prompts' ? grant.prompts : grant.resources;
+    if (own !== undefined) {
+      const matcher = this.matcher(own);
+      return (name) => matcher.allows(server, name);
+    }
+    const whole = this.matcher(grant.tools).wholeServer(server);
+    return () => whole;
+  }
+
+  /** The entry of an item under its exposed name; the same object for every grant. */
+  #entry<Kind extends ListKind>(kind: Kind, server: string, own: string, definition: JsonObject, prefixed: boolean): EntryOf[Kind] {
+    let entries = this.#entries.get(definition);
+    if (entries === undefined) {
+      entries = new Map();
+      this.#entries.set(definition, entries);
+    }
+    const named = prefixed && (kind === 'tools' || kind === 'prompts');
+    const key = `${named ? this.#serverEpoch : ''} ${server}`;
+    let entry = entries.get(key);
+    if (entry === undefined) {
+      const name = named ? this.#naming.expose(server, own) : own;
+      if (kind === 'tools') entry = Object.freeze({ name, server, tool: own, definition: definition as never });
+      else if (kind === 'prompts') entry = Object.freeze({ name, server, prompt: own, definition: definition as never });
+      else entry = Object.freeze({ name, server, definition: definition as never });
+      entries.set(key, entry);
+    }
+    return entry as EntryOf[Kind];
+  }
+
+  async #throughHooks<Kind extends ListKind>(kind: Kind, view: View, entries: EntryOf[Kind][]): Promise<readonly EntryOf[Kind][]> {
+    const hooks = this.#hooks();
+    const hook = kind === 'tools' ? 'onListTools' : kind === 'prompts' ? 'onListPrompts' : 'onListResources';
+    if (!hooks.used(hook)) return entries;
+    const context = Object.freeze({ grant: view.grant, server: view.server });
+    const returned: unknown = await hooks.run(hook, Object.freeze(entries) as never, context);
+    if (!Array.isArray(returned)) throw new TypeError(`${hook} must return an array of entries`);
+    // A hook selects and renames; it cannot conjure up an item that the grant's rules did not select.
+    const allowed = new Set(entries.map((entry) => identity(kind, entry)));
+    return returned.filter((entry: EntryOf[Kind]) => isEntry(entry) && allowed.has(identity(kind, entry)));
+  }
+
+  /** Gives every entry a name that no other has; the first keeps its own. On the endpoint of all servers names must also fit clients. */
+  #unique<Kind extends ListKind>(kind: Kind, view: View, entries: readonly EntryOf[Kind][]): EntryOf[Kind][] {
+    const taken = new Set<string>();
+    const unique: EntryOf[Kind][] = [];
+    const prefixed = view.server === undefined && (kind === 'tools' || kind === 'prompts');
+    for (const entry of entries) {
+      let { name } = entry;
+      if (prefixed && (taken.has(fold(name)) || !this.#naming.fits(name))) name = this.#naming.distinguish(name, entry.server, ownName(entry));
+      const folded = prefixed ? fold(name) : name;
+      if (taken.has(folded)) continue;
+      taken.add(folded);
+      unique.push(name === entry.name ? entry : ({ ...entry, name } as EntryOf[Kind]));
+    }
+    return unique;
+  }
+}
+
+function ownName(entry: ToolEntry | PromptEntry | ResourceEntry): string {
+  if ('tool' in entry) return entry.tool;
+  return 'prompt' in entry ? entry.prompt : entry.name;
+}
+
+function identity(kind: ListKind, entry: ToolEntry | PromptEntry | ResourceEntry): string {
+  return `${kind} ${entry.server} ${ownName(entry)}`;
+}
+
+function isEntry(entry: unknown): boolean {
+  const candidate = entry as Partial<ToolEntry> | null;
+  return typeof candidate === 'object' && candidate !== null && typeof candidate.name === 'string' && typeof candidate.server === 'string' && typeof candidate.definition === 'object';
+}
