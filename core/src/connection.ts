@@ -65,6 +65,8 @@ export interface ServerDefinition {
   readonly title?: string | undefined;
   /** One word for lists: `stdio`, `http`, `in-process`. */
   readonly kind: string;
+  /** False when the server never asks its clients anything: clients that could be asked need no connection of their own. Default true. */
+  readonly asks?: boolean | undefined;
   /** Id of the only grant that sees this server; undefined: every grant may. */
   readonly owner?: string | undefined;
   readonly isolation: 'shared' | 'task' | 'session';

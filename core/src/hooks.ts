@@ -95,29 +95,65 @@ export type HookResult<Name extends HookName> = HookTable[Name] extends ['answer
 
 export type HookFunction<Name extends HookName> = (...args: HookArguments<Name>) => HookResult<Name> | Promise<HookResult<Name>>;
 
-/** The kind of each hook and the names of its arguments, from which the tapable hooks are made. */
-const table: { readonly [Name in HookName]: { readonly kind: HookTable[Name][0]; readonly args: readonly string[] } } = {
-  onAuthenticate: { kind: 'answer', args: ['credential', 'context'] },
-  onSessionStart: { kind: 'notify', args: ['session'] },
-  onSessionEnd: { kind: 'notify', args: ['session'] },
-  onListTools: { kind: 'transform', args: ['tools', 'context'] },
-  onListResources: { kind: 'transform', args: ['resources', 'context'] },
-  onListPrompts: { kind: 'transform', args: ['prompts', 'context'] },
-  onCallTool: { kind: 'answer', args: ['call', 'context'] },
-  onRequest: { kind: 'answer', args: ['request', 'context'] },
-  onToolResult: { kind: 'transform', args: ['result', 'call', 'context'] },
-  onCallSettled: { kind: 'settle', args: ['record'] },
-  onCatalogChanged: { kind: 'notify', args: ['change'] },
-  onStart: { kind: 'notify', args: [] },
-  onStop: { kind: 'notify', args: [] },
+interface HookEntry<Name extends HookName> {
+  readonly kind: HookTable[Name][0];
+  /** Names of the arguments, from which the tapable hook is made. */
+  readonly args: readonly string[];
+  /** When it runs and what it is for, for the reference page. */
+  readonly when: string;
+}
+
+/** All hooks as data: tapable's hooks and the reference page are made of it. */
+export const hookTable: { readonly [Name in HookName]: HookEntry<Name> } = {
+  onAuthenticate: {
+    kind: 'answer',
+    args: ['credential', 'context'],
+    when: 'A request arrives with a credential that no configured grant knows, or with none. Answer with the grant it stands for.',
+  },
+  onSessionStart: {
+    kind: 'notify',
+    args: ['session'],
+    when: 'A client opens a session (old era), or a grant makes its first request on a transport (new era). A failure refuses the client.',
+  },
+  onSessionEnd: { kind: 'notify', args: ['session'], when: 'A session has ended, for whatever reason.' },
+  onListTools: {
+    kind: 'transform',
+    args: ['tools', 'context'],
+    when: 'The tools of a grant are put together. Select, rename, change definitions, reorder. What is not returned cannot be called; nothing can be added.',
+  },
+  onListResources: { kind: 'transform', args: ['resources', 'context'], when: 'The same for resources, and for resource templates.' },
+  onListPrompts: { kind: 'transform', args: ['prompts', 'context'], when: 'The same for prompts.' },
+  onCallTool: {
+    kind: 'answer',
+    args: ['call', 'context'],
+    when: 'A listed tool is called. Throw `Denied` to refuse, answer with a result to answer in the server’s place, return nothing to let it pass.',
+  },
+  onRequest: {
+    kind: 'answer',
+    args: ['request', 'context'],
+    when: 'Any other request that goes to a server (`resources/read`, `prompts/get`, `completion/complete`, …). Answer with a result, or let it pass.',
+  },
+  onToolResult: {
+    kind: 'transform',
+    args: ['result', 'call', 'context'],
+    when: 'A tool has answered. Change the result: redact, cut, add. Tapping it means that every result is parsed.',
+  },
+  onCallSettled: {
+    kind: 'settle',
+    args: ['record'],
+    when: 'A call is over: answered, refused, failed or cancelled. For audit and metrics; a failing tap keeps no other from running.',
+  },
+  onCatalogChanged: { kind: 'notify', args: ['change'], when: 'A server came up, went down, or changed its lists.' },
+  onStart: { kind: 'notify', args: [], when: 'All plugins are applied, once after the start.' },
+  onStop: { kind: 'notify', args: [], when: 'The proxy is about to stop; plugins are still there.' },
 };
 
 /** Names of all hooks, in the order of the reference page. */
-export const hookNames = Object.keys(table) as readonly HookName[];
+export const hookNames = Object.keys(hookTable) as readonly HookName[];
 
 /** The kind of a hook. */
 export function hookKind(name: HookName): HookKind {
-  return table[name].kind;
+  return hookTable[name].kind;
 }
 
 export type TapCallback = (error: Error | undefined, result?: unknown) => void;
@@ -144,7 +180,7 @@ export class Hooks {
   readonly #hooks = new Map<HookName, TapableHook>();
 
   constructor() {
-    for (const name of hookNames) this.#hooks.set(name, createHook(table[name].kind, table[name].args));
+    for (const name of hookNames) this.#hooks.set(name, createHook(hookTable[name].kind, hookTable[name].args));
   }
 
   /** Adds a guarded tap. */

@@ -101,14 +101,19 @@ export class Host {
     return this.#services.get(name) as Service | undefined;
   }
 
-  /** Stops everything that was started, in reverse order. Never rejects. */
+  /**
+   * Stops everything that was started: first what lets clients in, so that calls in flight can end, then sessions and servers, then the
+   * other plugins in reverse order. Never rejects.
+   */
   async stop(): Promise<void> {
     if (this.#stopped) return;
     this.#stopped = true;
     await this.#changing;
     await this.#board.hooks.run('onStop').catch((error: unknown) => this.#board.report(error));
-    for (const { scope } of this.#applied.toReversed()) await scope.stop();
+    const last = this.#applied.toReversed();
+    for (const { scope } of last) if (scope.plugin.exclusive === true) await scope.stop();
     await this.#board.stop();
+    for (const { scope } of last) await scope.stop();
   }
 
   async #become(config: Config): Promise<void> {

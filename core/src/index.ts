@@ -13,6 +13,8 @@ export { CallFailure, UpstreamCall } from './upstream-call.ts';
 export type { CallRelay, Caller, CancelReason, UpstreamCallInit } from './upstream-call.ts';
 export { gone, Peer } from './peer.ts';
 export type { PeerEvents } from './peer.ts';
+export { mcpServer } from './mcp-server.ts';
+export type { Connectable, LoopTransport, McpServerDefinition } from './mcp-server.ts';
 export { localServer, localTool, toolError } from './local-server.ts';
 export type { LocalContext, LocalServer, LocalTool } from './local-server.ts';
 export { Denied, hints, isDenied, PlugboardError, PluginError, RefusedRequest, Unauthorized } from './errors.ts';

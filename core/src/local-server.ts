@@ -55,6 +55,7 @@ export function localServer<State>(server: LocalServer<State>): ServerDefinition
     title: server.title,
     kind: 'in-process',
     isolation: server.isolation,
+    asks: false,
     open: async (key, events) => new LocalConnection(server, list, key.kind === 'catalogue' ? undefined : await server.open(key), events),
   };
 }

@@ -309,7 +309,7 @@ export class Server {
     const grant = session.grant.id;
     if (isolation === 'shared') return { kind: 'shared', id: 'shared', grant: undefined, capabilities: {}, clientInfo: undefined };
     // An old-era server learns what the client can do once, when it is opened: clients that can be asked get a connection of their own.
-    const asks = this.era !== 'new' && this.definition.kind !== 'in-process' && interactive(capabilities);
+    const asks = this.era !== 'new' && this.definition.asks !== false && interactive(capabilities);
     if (isolation === 'task' && !asks) return { kind: 'task', id: `task ${grant}`, grant, capabilities: {}, clientInfo };
     const id = `session ${session.id} ${session.era === 'new' && asks ? JSON.stringify(capabilities).slice(0, 500) : ''}`;
     return { kind: 'session', id, grant, capabilities, clientInfo };

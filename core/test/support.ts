@@ -1,6 +1,6 @@
 // What the core's tests share: a host made of given plugins, and clients of both eras that speak to its board as a transport would.
 import { configFrom, definePlugin, Host, localServer, localTool, z } from '../src/index.ts';
-import type { Answer, BoardApi, Grant, JsonObject, Log, Plugin, Reply, RpcMessage, RpcResponse, Session } from '../src/index.ts';
+import type { Answer, BoardApi, Capabilities, Grant, JsonObject, Log, Plugin, Reply, RpcMessage, RpcResponse, Session } from '../src/index.ts';
 
 /** A log that keeps its lines. */
 export function keepLog(): { scope(plugin: string): Log; lines: string[] } {
@@ -76,6 +76,8 @@ export class TestClient {
   readonly heard: RpcMessage[] = [];
   /** How the client answers what it is asked. */
   onAsked: (message: RpcMessage) => JsonObject = () => ({});
+  /** New era: what each request says the client can do. */
+  capabilities: Capabilities = {};
   #lastId = 0;
 
   private constructor(board: BoardApi, session: Session, envelope: boolean) {
@@ -107,7 +109,7 @@ export class TestClient {
           this.#hear(message);
         },
       };
-      const envelope = { protocolVersion: '2026-07-28', capabilities: {}, clientInfo: undefined, logLevel: undefined };
+      const envelope = { protocolVersion: '2026-07-28', capabilities: this.capabilities, clientInfo: undefined, logLevel: undefined };
       this.board.handle(this.session, { jsonrpc: '2.0', id, method, params }, reply, this.#envelope ? envelope : undefined);
     });
   }

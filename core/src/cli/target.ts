@@ -1,0 +1,78 @@
+// Which proxy a command speaks to, and as whom: from the configuration, never from a token on the command line, which others can read.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { isEntryOf, loadConfig } from '../config.ts';
+import type { Config } from '../config.ts';
+import { PlugboardError } from '../errors.ts';
+import type { Console } from './console.ts';
+
+/** Options of the commands that speak to a running proxy. */
+export interface ClientOptions {
+  readonly config?: string;
+  readonly port?: number;
+  readonly grant?: string;
+  readonly tokenFile?: string;
+}
+
+/** A running proxy as a client sees it. */
+export interface Target {
+  /** URL of the endpoint for all servers. */
+  readonly url: string;
+  readonly token: string | undefined;
+}
+
+const defaults = { host: '127.0.0.1', port: 8807, path: '/mcp' };
+
+/** Finds the proxy of a configuration. Throws what loading does, NOT_RUNNING when it has no HTTP transport, USAGE for contradicting options. */
+export async function findTarget(options: ClientOptions, output: Console): Promise<Target> {
+  const config = await loadConfig(options.config, { port: options.port, tolerant: true });
+  output.hide(config.secrets);
+  const token = await findToken(options, config);
+  if (token !== undefined) output.hide([token]);
+  const url = urlOf(config);
+  if (url === undefined) throw new PlugboardError('NOT_RUNNING', `${config.file}: the plugin http is not configured, so there is nothing to connect to`);
+  return { url, token };
+}
+
+/** URL of the endpoint that a configuration serves over HTTP, as this machine reaches it; undefined without the plugin `http`. */
+export function urlOf(config: Config): string | undefined {
+  const entry = config.plugins.find((each) => isEntryOf(each, 'http'));
+  if (entry === undefined) return undefined;
+  const { host, port, path: endpoint } = { ...defaults, ...entry.options };
+  return `http://${reachable(host)}:${port}${endpoint}`;
+}
+
+/** An address that can be connected to: `0.0.0.0` and `::` only say where to listen. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0') return '127.0.0.1';
+  if (host === '::') return '[::1]';
+  return host.includes(':') ? `[${host}]` : host;
+}
+
+async function findToken({ grant, tokenFile }: ClientOptions, config: Config): Promise<string | undefined> {
+  if (grant !== undefined && tokenFile !== undefined) throw new PlugboardError('USAGE', '--grant and --token-file exclude each other');
+  if (tokenFile !== undefined) return await readToken(path.resolve(tokenFile));
+  if (grant !== undefined) return tokenOf(grant, config);
+  const token = process.env['PLUGBOARD_TOKEN'];
+  return token === undefined || token === '' ? undefined : token;
+}
+
+async function readToken(file: string): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((error: Error) => {
+    throw new PlugboardError('USAGE', `--token-file: ${error.message}`);
+  });
+  const token = text.trim();
+  if (!/^[\x21-\x7e]+$/.test(token)) throw new PlugboardError('USAGE', `--token-file: ${file} holds no token on a single line`);
+  return token;
+}
+
+function tokenOf(grant: string, config: Config): string {
+  const found = config.grants.find(({ name }) => name === grant);
+  if (found === undefined) {
+    const known = config.grants.map(({ name }) => name).join(', ');
+    throw new PlugboardError('USAGE', `--grant: there is no grant "${grant}" (${known === '' ? 'the file has none' : `known: ${known}`})`);
+  }
+  const unresolved = config.unresolved.get(found.token);
+  if (unresolved !== undefined) throw new PlugboardError('CONFIG_REFERENCE', unresolved);
+  return found.token;
+}

@@ -1,0 +1,170 @@
+// From a key of the configuration to a plugin: where its package is, its entry file, and whether it is a plugin of this contract.
+// Applying it is the host's business.
+import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pluginKeyKind } from './config-schema.ts';
+import { PlugboardError } from './errors.ts';
+import { closest } from './nearest.ts';
+import { apiVersion, isPlugin } from './plugin.ts';
+import type { Plugin } from './plugin.ts';
+import { isObject } from './protocol/messages.ts';
+import type { JsonObject } from './protocol/messages.ts';
+
+/** A plugin and where it came from. */
+export interface LoadedPlugin {
+  readonly plugin: Plugin;
+  /** Absolute path of its entry file. */
+  readonly from: string;
+  /** Version of its package; undefined for a single file. */
+  readonly version: string | undefined;
+}
+
+/** The entry file of a plugin. */
+interface Entry {
+  readonly file: string;
+  readonly version: string | undefined;
+}
+
+/** Conditions of `exports` that hold for an import in this process. */
+const conditions = ['import', 'node', 'module-sync', 'default'];
+
+interface Import {
+  readonly stamp: number;
+  failed: boolean;
+  readonly module: Promise<JsonObject>;
+}
+
+/** Imports by file. One that failed, or whose file changed since, is made anew under another URL: Node keeps modules for ever. */
+const imports = new Map<string, Import>();
+let importCount = 0;
+
+/**
+ * Finds, imports and checks a plugin. Packages are looked for from the configuration's folder upwards, then from this package's own folder.
+ * Throws PLUGIN_NOT_FOUND and PLUGIN_INVALID, saying what was tried.
+ */
+export async function loadPlugin(key: string, directory: string): Promise<LoadedPlugin> {
+  const kind = pluginKeyKind(key);
+  const name = kind === 'id' ? `@plugboard/${key}` : key;
+  const entry = kind === 'path' ? entryOfPath(key, directory) : entryOfPackage(name, key, directory);
+  const module = await importEntry(key, entry.file);
+  const plugin = checkPlugin(key, entry.file, module);
+  if (kind === 'id' && plugin.id !== key) {
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" (${entry.file}) calls itself "${plugin.id}": its id must be the key it is loaded by`);
+  }
+  return { plugin, from: entry.file, version: entry.version };
+}
+
+function entryOfPath(key: string, directory: string): Entry {
+  const target = path.resolve(directory, key);
+  const stat = statSync(target, { throwIfNoEntry: false });
+  if (stat === undefined) throw new PlugboardError('PLUGIN_NOT_FOUND', `plugin "${key}": there is no file ${target}`);
+  return stat.isDirectory() ? entryOfFolder(key, target) : { file: realpathSync(target), version: undefined };
+}
+
+function entryOfPackage(name: string, key: string, directory: string): Entry {
+  const folders = [...new Set([directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders))];
+  for (const folder of folders) {
+    const target = path.join(folder, name);
+    if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined) return entryOfFolder(key, target);
+  }
+  const [nearest] = closest(name, folders.flatMap(ownPackages));
+  const meant = nearest === undefined ? '' : `; nearest: ${nearest}`;
+  const looked = folders.filter((folder) => statSync(folder, { throwIfNoEntry: false }) !== undefined);
+  const tried = looked.length === 0 ? `no node_modules above ${directory}` : `looked in ${looked.join(', ')}`;
+  throw new PlugboardError('PLUGIN_NOT_FOUND', `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: npm install ${name}`);
+}
+
+/** `node_modules` of a folder and of those above it. */
+function packageFolders(start: string): string[] {
+  const folders: string[] = [];
+  for (let folder = path.resolve(start); ; folder = path.dirname(folder)) {
+    if (path.basename(folder) !== 'node_modules') folders.push(path.join(folder, 'node_modules'));
+    if (folder === path.dirname(folder)) return folders;
+  }
+}
+
+function ownPackages(folder: string): string[] {
+  try {
+    return readdirSync(path.join(folder, '@plugboard')).map((name) => `@plugboard/${name}`);
+  } catch {
+    return [];
+  }
+}
+
+function entryOfFolder(key: string, folder: string): Entry {
+  const manifest = readManifest(key, folder);
+  const version = typeof manifest['version'] === 'string' ? manifest['version'] : undefined;
+  const exported = manifest['exports'];
+  const root = isObject(exported) && Object.keys(exported).some((each) => each.startsWith('.')) ? exported['.'] : exported;
+  const target = exported === undefined ? (manifest['main'] ?? 'index.js') : resolveConditions(root);
+  if (typeof target !== 'string') throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${folder}/package.json exports nothing to import`);
+  const file = path.join(folder, target);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file}, which its package.json names, does not exist (is the package built?)`);
+  }
+  return { file: realpathSync(file), version };
+}
+
+function readManifest(key: string, folder: string): JsonObject {
+  const file = path.join(folder, 'package.json');
+  try {
+    const manifest: unknown = JSON.parse(readFileSync(file, 'utf8'));
+    if (isObject(manifest)) return manifest;
+  } catch (error) {
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
+  throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file} holds no object`);
+}
+
+/** The target of an `exports` entry (Node's rules: the first condition that holds, in the order written). */
+function resolveConditions(target: unknown): string | undefined {
+  if (typeof target === 'string') return target;
+  if (Array.isArray(target)) return target.map(resolveConditions).find((each) => each !== undefined);
+  if (!isObject(target)) return undefined;
+  for (const [condition, next] of Object.entries(target)) {
+    const resolved = conditions.includes(condition) ? resolveConditions(next) : undefined;
+    if (resolved !== undefined) return resolved;
+  }
+  return undefined;
+}
+
+async function importEntry(key: string, file: string): Promise<JsonObject> {
+  const stamp = statSync(file).mtimeMs;
+  const known = imports.get(file);
+  const again = known !== undefined && (known.failed || known.stamp !== stamp);
+  const entry = known === undefined || again ? startImport(file, stamp, again) : known;
+  imports.set(file, entry);
+  try {
+    return await entry.module;
+  } catch (error) {
+    entry.failed = true;
+    const { code, message } = error as NodeJS.ErrnoException;
+    const why = code === 'ERR_UNKNOWN_FILE_EXTENSION' ? 'this Node cannot import it as it is: compile it to JavaScript' : message;
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" cannot be imported from ${file}: ${why}`, { cause: error });
+  }
+}
+
+function startImport(file: string, stamp: number, again: boolean): Import {
+  const url = pathToFileURL(file);
+  if (again) url.searchParams.set('import', String(++importCount));
+  return { stamp, failed: false, module: import(url.href) as Promise<JsonObject> };
+}
+
+function checkPlugin(key: string, file: string, module: JsonObject): Plugin {
+  const exported = module['default'];
+  // A CommonJS module that was compiled from `export default` has its default one level deeper.
+  const plugin = isObject(exported) && !isPlugin(exported) ? exported['default'] : exported;
+  const where = `plugin "${key}" (${file})`;
+  if (!isPlugin(plugin)) {
+    const names = Object.keys(module);
+    throw new PlugboardError('PLUGIN_INVALID', `${where} has no plugin as its default export (it exports ${names.length === 0 ? 'nothing' : names.join(', ')})`);
+  }
+  if (plugin.apiVersion !== apiVersion) {
+    throw new PlugboardError('PLUGIN_INVALID', `${where} was written for contract version ${plugin.apiVersion}, this is version ${apiVersion}: install a release of it that fits`);
+  }
+  if (!/^[a-z][a-z0-9-]{0,63}$/.test(plugin.id)) {
+    throw new PlugboardError('PLUGIN_INVALID', `${where} has the id ${JSON.stringify(plugin.id)}: it must be kebab-case`);
+  }
+  return plugin;
+}

@@ -1,0 +1,176 @@
+// Servers that misbehave: slow, dead, dying, storming. The others and their clients must not notice.
+import test from 'ava';
+import { Answer, CallFailure, definePlugin, gone } from '../src/index.ts';
+import type { Connection, ConnectionEvents, Plugin, ServerDefinition, UpstreamCall } from '../src/index.ts';
+import { echoServer, startHost, TestClient, until } from './support.ts';
+
+/** A hand-made server whose every connection and call the test holds in its hands. */
+class Puppet {
+  readonly events: ConnectionEvents[] = [];
+  readonly calls: UpstreamCall[] = [];
+  tools = ['one'];
+  lists = 0;
+  opened = 0;
+  closed = 0;
+  failing: string | undefined;
+  readonly definition: ServerDefinition;
+
+  constructor(name: string, overrides: Partial<ServerDefinition> = {}) {
+    this.definition = { name, kind: 'puppet', isolation: 'task', open: (_key, events) => this.#open(events), ...overrides };
+  }
+
+  get plugin(): Plugin {
+    return definePlugin({ id: `puppet-${this.definition.name}`, apiVersion: 1, apply: ({ servers }) => servers.register(this.definition) });
+  }
+
+  async #open(events: ConnectionEvents): Promise<Connection> {
+    if (this.failing !== undefined) throw new Error(this.failing);
+    this.opened += 1;
+    this.events.push(events);
+    return {
+      era: 'old',
+      info: { protocolVersion: '2025-11-25', capabilities: { tools: { listChanged: true } }, serverInfo: { name: 'puppet', version: '1' } },
+      send: (call) => {
+        if (call.method !== 'tools/list') {
+          this.calls.push(call);
+          return;
+        }
+        this.lists += 1;
+        call.resolve(Answer.result({ tools: this.tools.map((name) => ({ name, inputSchema: { type: 'object' } })) }));
+      },
+      notify: () => {},
+      listen: () => {},
+      close: async () => void (this.closed += 1),
+    };
+  }
+}
+
+test('a server that never starts holds up nobody and is announced when it comes', async (t) => {
+  let start!: () => void;
+  const gate = new Promise<void>((resolve) => (start = resolve));
+  const slow = new Puppet('slow');
+  const { open } = slow.definition;
+  const late = definePlugin({
+    id: 'late',
+    apiVersion: 1,
+    apply: ({ servers }) => servers.register({ ...slow.definition, open: async (...args) => gate.then(() => open(...args)) }),
+  });
+  const { host, board } = await startHost([late, echoServer('fs', ['read'])]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const client = await TestClient.old(board);
+  t.deepEqual(await client.toolNames(), ['fs_read']);
+  start();
+  await until(() => client.heard.length > 0);
+  t.deepEqual(await client.toolNames(), ['slow_one', 'fs_read'], 'the order of servers is not that of the configuration');
+});
+
+test('a server that fails to start is tried again; its status says why', async (t) => {
+  const puppet = new Puppet('flaky');
+  puppet.failing = 'no such command';
+  const { host, board } = await startHost([puppet.plugin, echoServer('fs', ['read'])]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers()[0]?.state === 'failed');
+  t.like(board.servers()[0], { state: 'failed', reason: 'no such command' });
+  puppet.failing = undefined;
+  await until(() => board.servers()[0]?.state === 'ready');
+  const client = await TestClient.old(board);
+  t.deepEqual(await client.toolNames(), ['flaky_one', 'fs_read']);
+});
+
+test('a call whose server dies gets a clear error; the lists stay; the next call reaches the new connection', async (t) => {
+  const puppet = new Puppet('mortal');
+  const { host, board } = await startHost([puppet.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers()[0]?.state === 'ready');
+  const client = await TestClient.old(board);
+  const pending = client.request('tools/call', { name: 'mortal_one', arguments: {} });
+  await until(() => puppet.calls.length === 1);
+  puppet.calls[0]?.fail(gone('mortal', 'killed'));
+  for (const events of puppet.events.splice(0)) events.closed(new Error('killed'));
+  const { response } = await pending;
+  t.is(response.error?.code, -32000);
+  t.regex(response.error?.message ?? '', /server "mortal" stopped while it was answering \(killed\); it is restarted, try again/);
+  t.deepEqual(await client.toolNames(), ['mortal_one']);
+  await until(() => board.servers()[0]?.state === 'ready' && board.servers()[0]?.restarts === 1);
+  const next = client.request('tools/call', { name: 'mortal_one', arguments: {} });
+  await until(() => puppet.calls.length === 2);
+  puppet.calls[1]?.resolve(Answer.result({ content: [] }));
+  t.deepEqual((await next).response.result, { content: [] });
+});
+
+test('a hanging call ends at the limit, its server is told, and a late answer goes to nobody', async (t) => {
+  const puppet = new Puppet('hanging', { timeout: 300, maxTimeout: 1000 });
+  const { host, board } = await startHost([puppet.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers()[0]?.state === 'ready');
+  const client = await TestClient.old(board);
+  const hanging = client.request('tools/call', { name: 'hanging_one', arguments: {} });
+  await until(() => puppet.calls.length === 1);
+  let told = '';
+  const [first] = puppet.calls;
+  if (first !== undefined) first.onCancel = (reason) => (told = reason.kind);
+  t.is((await hanging).response.error?.code, -32001);
+  t.is(told, 'timeout');
+  const next = client.request('tools/call', { name: 'hanging_one', arguments: {} });
+  await until(() => puppet.calls.length === 2);
+  first?.resolve(Answer.result({ content: [{ type: 'text', text: 'late' }] }));
+  puppet.calls[1]?.resolve(Answer.result({ content: [{ type: 'text', text: 'own' }] }));
+  t.like((await next).response.result, { content: [{ text: 'own' }] });
+});
+
+test('a client that cancels is not answered, and its server is told', async (t) => {
+  const puppet = new Puppet('patient');
+  const { host, board } = await startHost([puppet.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers()[0]?.state === 'ready');
+  const client = await TestClient.old(board);
+  let answered = false;
+  void client.request('tools/call', { name: 'patient_one', arguments: {} }, 'mine').then(() => (answered = true));
+  await until(() => puppet.calls.length === 1);
+  const call = puppet.calls[0] as UpstreamCall;
+  let told = '';
+  call.onCancel = (reason) => (told = `${reason.kind} ${reason.message}`);
+  board.notify(client.session, { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'mine', reason: 'changed my mind' } });
+  t.is(told, 'client changed my mind');
+  await t.throwsAsync(call.answer, { instanceOf: CallFailure });
+  await client.request('ping');
+  t.false(answered);
+});
+
+test('a storm of list changes makes few lists and tells only those who see a difference', async (t) => {
+  const puppet = new Puppet('storm');
+  const grants = { near: { token: 'near-secret-token-1', tools: { allow: ['storm:*'] } }, far: { token: 'far-secret-token-01', tools: { allow: ['fs:*'] } } };
+  const { host, board } = await startHost([puppet.plugin, echoServer('fs', ['read'])], { grants });
+  t.teardown(() => host.stop());
+  await until(() => board.servers().every(({ state }) => state === 'ready'));
+  const near = await TestClient.old(board, board.grants.get('near'));
+  const far = await TestClient.old(board, board.grants.get('far'));
+  t.deepEqual([await near.toolNames(), await far.toolNames()], [['storm_one'], ['fs_read']]);
+  const before = puppet.lists;
+  puppet.tools = ['one', 'two'];
+  for (let count = 0; count < 500; count += 1) puppet.events[0]?.notification({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' });
+  await until(() => near.heard.length > 0);
+  t.deepEqual(await near.toolNames(), ['storm_one', 'storm_two']);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  t.true(puppet.lists - before <= 3, `${puppet.lists - before} lists were fetched`);
+  t.is(near.heard.length, 1);
+  t.is(far.heard.length, 0);
+});
+
+test('connections end with the sessions and servers that own them', async (t) => {
+  const puppet = new Puppet('owned', { isolation: 'session' });
+  const { host, board } = await startHost([puppet.plugin]);
+  await until(() => board.servers()[0]?.state === 'ready');
+  const client = await TestClient.old(board);
+  const call = client.request('tools/call', { name: 'owned_one', arguments: {} });
+  await until(() => puppet.calls.length === 1);
+  puppet.calls[0]?.resolve(Answer.result({ content: [] }));
+  await call;
+  t.is(puppet.opened, 2);
+  await board.close(client.session, 'done');
+  await until(() => puppet.closed === 1);
+  t.is(board.servers()[0]?.leases, 0);
+  await host.stop();
+  t.is(puppet.closed, 2);
+});
