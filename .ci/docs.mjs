@@ -38,7 +38,11 @@ function read(file) {
 function configuration() {
   const rows = [];
   describe(toJSONSchema(configSchema, { io: 'input', unrepresentable: 'any' }), '', rows);
-  const table = ['| key | type | default | meaning |', '|---|---|---|---|', ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`)];
+  const table = [
+    '| key | type | default | meaning |',
+    '|---|---|---|---|',
+    ...rows.map((row) => `| ${row.map(cell).join(' | ')} |`),
+  ];
   return page('docs/configuration-intro.md', table.join('\n'));
 }
 
@@ -46,9 +50,15 @@ function configuration() {
 function describe(schema, prefix, rows) {
   for (const [key, value] of Object.entries(schema.properties ?? {})) {
     const name = prefix === '' ? key : `${prefix}.${key}`;
-    rows.push([`\`${name}\``, typeOf(value), value.default === undefined ? '' : `\`${JSON.stringify(value.default)}\``, value.description ?? '']);
+    rows.push([
+      `\`${name}\``,
+      typeOf(value),
+      value.default === undefined ? '' : `\`${JSON.stringify(value.default)}\``,
+      value.description ?? '',
+    ]);
     describe(value, name, rows);
-    if (typeof value.additionalProperties === 'object' && value.additionalProperties.properties) describe(value.additionalProperties, `${name}.<name>`, rows);
+    if (typeof value.additionalProperties === 'object' && value.additionalProperties.properties)
+      describe(value.additionalProperties, `${name}.<name>`, rows);
   }
 }
 
@@ -70,7 +80,9 @@ function hooks() {
     const result = kind === 'answer' ? `${signature[2]} | undefined` : kind === 'transform' ? first : 'void';
     return `## \`${name}\`\n\n*${kind}* — ${when}\n\n\`\`\`ts\n(${args}) => ${result} | Promise<${result}>\n\`\`\``;
   });
-  const order = Object.keys(steps).map((step) => `\`${step}\``).join(' → ');
+  const order = Object.keys(steps)
+    .map((step) => `\`${step}\``)
+    .join(' → ');
   return page('docs/hooks-intro.md', `Steps: ${order}\n\n${sections.join('\n\n')}`);
 }
 
