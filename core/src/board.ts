@@ -41,6 +41,8 @@ export interface Callers {
 
 /** How long (ms) an endpoint of one server waits for it to come up. */
 const patience = 10_000;
+/** How long (ms) the first client waits for servers in this process. */
+const startPatience = 500;
 /** New-era sessions are forgotten after this time (ms) without a request. */
 const statelessIdle = 1_800_000;
 
@@ -119,8 +121,12 @@ export class Board implements BoardApi {
     const gone = this.serverRegistry.replace(registered);
     this.#maker.serversChanged();
     this.#listeners.changed();
-    this.#swapped = true;
-    this.#opened();
+    // Servers in this process are up in a moment: the first client's first list has them.
+    const near = this.serverRegistry.all().filter(({ definition }) => definition.kind === 'in-process');
+    void Promise.all(near.map((server) => server.settled(startPatience))).then(() => {
+      this.#swapped = true;
+      this.#opened();
+    });
     return gone;
   }
 
@@ -237,15 +243,19 @@ export class Board implements BoardApi {
     }
     open?.set(request.id, exchange);
     if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#listen(exchange);
-    else void this.#answer(exchange);
+    else this.#answer(exchange);
     return exchange;
   }
 
-  async #answer(exchange: Exchange): Promise<void> {
+  #answer(exchange: Exchange): void {
+    const failed = (error: unknown) => exchange.answer(this.#faultAnswer(error));
     try {
-      exchange.answer(exchange.request.method === 'server/discover' && exchange.caller.era === 'new' ? await this.#discover(exchange) : await this.#requests.answer(exchange));
+      const discover = exchange.request.method === 'server/discover' && exchange.caller.era === 'new';
+      const answer = discover ? this.#discover(exchange) : this.#requests.answer(exchange);
+      if (answer instanceof Answer) exchange.answer(answer);
+      else answer.then((found) => exchange.answer(found), failed);
     } catch (error) {
-      exchange.answer(this.#faultAnswer(error));
+      failed(error);
     }
   }
 

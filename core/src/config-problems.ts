@@ -47,7 +47,11 @@ export function formatProblem(problem: Problem, locate: (place: Place) => string
 }
 
 /** One line per problem, in the order of the file where it is known. */
-export function formatProblems(problems: readonly Problem[], locate: (place: Place) => string, source?: ConfigSource): string {
+export function formatProblems(
+  problems: readonly Problem[],
+  locate: (place: Place) => string,
+  source?: ConfigSource,
+): string {
   const offset = (problem: Problem) => source?.offsetOf(problem.key ?? problem.place) ?? 0;
   const sorted = problems.toSorted((a, b) => offset(a) - offset(b));
   return sorted.map((problem) => formatProblem(problem, locate)).join('\n');
@@ -71,7 +75,10 @@ function describe(schema: z.ZodType, issue: Issue, base: Place, above: readonly 
 
 /** The branch of a union that was meant: the one that got furthest into the value. Undefined when none did. */
 function likelyBranch(branches: readonly (readonly Issue[])[]): readonly Issue[] | undefined {
-  return branches.find((issues) => issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'));
+  return branches.find(
+    (issues) =>
+      issues.length > 0 && issues.every((issue) => issue.path.length > 0 || issue.code === 'unrecognized_keys'),
+  );
 }
 
 function unknownKey(key: string, known: readonly string[]): string {

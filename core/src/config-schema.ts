@@ -28,24 +28,32 @@ const rules = z.strictObject({
 const defaultToolRules = z.strictObject({
   allow: selectors
     .optional()
-    .describe('Selectors of what is shown: `server:tool` with globs, `server`, or `*`. Default: `*` when nobody authenticates callers, else nothing.'),
+    .describe(
+      'Selectors of what is shown: `server:tool` with globs, `server`, or `*`. Default: `*` when nobody authenticates callers, else nothing.',
+    ),
   deny,
 });
 
 const resources = rules
   .optional()
-  .describe('Which resources are shown, as `server:uri`. Default: those of the servers all of whose tools are allowed.');
+  .describe(
+    'Which resources are shown, as `server:uri`. Default: those of the servers all of whose tools are allowed.',
+  );
 
 const prompts = rules
   .optional()
-  .describe('Which prompts are shown, as `server:prompt`. Default: those of the servers all of whose tools are allowed.');
+  .describe(
+    'Which prompts are shown, as `server:prompt`. Default: those of the servers all of whose tools are allowed.',
+  );
 
 const grant = z.strictObject({
   token: z
     .string()
     .min(minTokenLength, `must have at least ${minTokenLength} characters (try: openssl rand -hex 24)`)
     .regex(/^[\x21-\x7e]*$/, 'must be printable ASCII without spaces: it is sent in a header')
-    .describe('The bearer token that this caller presents: write `${env:NAME}` or `${file:PATH}`. At least 16 characters.'),
+    .describe(
+      'The bearer token that this caller presents: write `${env:NAME}` or `${file:PATH}`. At least 16 characters.',
+    ),
   tools: rules.describe('Which tools this caller sees and may call.'),
   resources,
   prompts,
@@ -59,7 +67,8 @@ export function pluginKeyKind(key: string): 'id' | 'package' | 'path' | undefine
 }
 
 const pluginKey = z.string().refine((key) => pluginKeyKind(key) !== undefined, {
-  message: 'names no plugin: write an id such as `http`, a scoped package such as `@acme/plugboard-deny`, or a path such as `./deny.js`',
+  message:
+    'names no plugin: write an id such as `http`, a scoped package such as `@acme/plugboard-deny`, or a path such as `./deny.js`',
 });
 
 const pluginOptions = z.union([z.looseObject({}), z.literal(false), z.null()]);
@@ -71,14 +80,24 @@ const limits = z.strictObject({
   maxCallTimeout: milliseconds.default(600_000).describe('ms that a call may take however much progress it reports.'),
   startTimeout: milliseconds.default(30_000).describe('ms that a server may take to start and to list its tools.'),
   startConcurrency: z.int().min(1).max(256).default(4).describe('Servers that are started at the same time.'),
-  leaseIdle: milliseconds.default(300_000).describe('ms after which a connection to a server is closed that no session uses.'),
-  maxLeases: z.int().min(1).max(100_000).default(1000).describe('Connections to one server that may be open at the same time.'),
+  leaseIdle: milliseconds
+    .default(300_000)
+    .describe('ms after which a connection to a server is closed that no session uses.'),
+  maxLeases: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(1000)
+    .describe('Connections to one server that may be open at the same time.'),
   applyTimeout: milliseconds.default(10_000).describe('ms that a plugin may take to be applied.'),
   hookTimeout: milliseconds.default(30_000).describe('ms that a plugin may take in one hook, and to stop.'),
 });
 
 const log = z.strictObject({
-  level: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info').describe('The least severe lines that are written.'),
+  level: z
+    .enum(['debug', 'info', 'warn', 'error', 'silent'])
+    .default('info')
+    .describe('The least severe lines that are written.'),
   format: z
     .enum(['auto', 'json', 'pretty'])
     .default('auto')
@@ -102,7 +121,9 @@ export const configSchema = z.strictObject({
   mcpServers: z
     .record(z.string().regex(serverNamePattern, 'a server’s name must match [A-Za-z0-9_-]{1,40}'), z.looseObject({}))
     .optional()
-    .describe('MCP servers in the format that clients use: `command`, `args`, `env`, `cwd`, or `type`, `url`, `headers`. Served by the plugin `upstream`.'),
+    .describe(
+      'MCP servers in the format that clients use: `command`, `args`, `env`, `cwd`, or `type`, `url`, `headers`. Served by the plugin `upstream`.',
+    ),
   tools: defaultToolRules.prefault({}).describe('Which tools callers without a credential see and may call.'),
   resources,
   prompts,

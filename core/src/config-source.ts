@@ -95,7 +95,8 @@ async function readText(file: string, label: string): Promise<string> {
     const handle = await open(file, 'r');
     try {
       const { size } = await handle.stat();
-      if (size > maxBytes) throw new PlugboardError('CONFIG_UNREADABLE', `${label}: ${size} bytes (at most ${maxBytes})`);
+      if (size > maxBytes)
+        throw new PlugboardError('CONFIG_UNREADABLE', `${label}: ${size} bytes (at most ${maxBytes})`);
       return await handle.readFile('utf8');
     } finally {
       await handle.close();
@@ -115,7 +116,8 @@ function refuseDepth(text: string, label: string): void {
     else if ((character === ']' || character === '}') && depth > 0) depth--;
     if (depth > maxDepth) break;
   }
-  if (depth > maxDepth || /(?:[-?] ){64}/.test(text)) throw new PlugboardError('CONFIG_UNREADABLE', `${label}: nested too deeply`);
+  if (depth > maxDepth || /(?:[-?] ){64}/.test(text))
+    throw new PlugboardError('CONFIG_UNREADABLE', `${label}: nested too deeply`);
 }
 
 function at(lines: LineCounter, offset: number): string {

@@ -92,7 +92,8 @@ export interface ConfigOverrides {
  */
 export async function loadConfig(file: string | undefined, overrides: ConfigOverrides = {}): Promise<Config> {
   const found = file === undefined ? findConfigFile(process.cwd()) : path.resolve(file);
-  if (found === undefined) throw new PlugboardError('CONFIG_NOT_FOUND', `none of ${configFileNames.join(', ')} is in ${process.cwd()}`);
+  if (found === undefined)
+    throw new PlugboardError('CONFIG_NOT_FOUND', `none of ${configFileNames.join(', ')} is in ${process.cwd()}`);
   const loadedAt = Date.now();
   return { ...(await build(await readSource(found), found, path.dirname(found), overrides)), loadedAt };
 }
@@ -108,7 +109,11 @@ export function findConfigFile(directory: string): string | undefined {
 }
 
 /** Checks a plugin's options by its schema. Throws PLUGIN_OPTIONS with every problem and its line. */
-export function checkOptions<Schema extends z.ZodType>(config: Config, entry: PluginEntry, schema: Schema): z.output<Schema> {
+export function checkOptions<Schema extends z.ZodType>(
+  config: Config,
+  entry: PluginEntry,
+  schema: Schema,
+): z.output<Schema> {
   const checked = schema.safeParse(entry.options);
   if (checked.success) return checked.data;
   const problems = describeIssues(schema, checked.error, []).map((problem) => ({
@@ -116,7 +121,10 @@ export function checkOptions<Schema extends z.ZodType>(config: Config, entry: Pl
     place: placeOfOption(entry, problem.place),
     ...(problem.key === undefined ? {} : { key: placeOfOption(entry, problem.key) }),
   }));
-  throw new PlugboardError('PLUGIN_OPTIONS', formatProblems(problems, (place) => config.locate(place)));
+  throw new PlugboardError(
+    'PLUGIN_OPTIONS',
+    formatProblems(problems, (place) => config.locate(place)),
+  );
 }
 
 function placeOfOption(entry: PluginEntry, [option, ...rest]: Place): Place {
@@ -125,7 +133,12 @@ function placeOfOption(entry: PluginEntry, [option, ...rest]: Place): Place {
   return written === undefined ? ['plugins', entry.key, option, ...rest] : [...written, ...rest];
 }
 
-async function build(source: ConfigSource, file: string | undefined, directory: string, overrides: ConfigOverrides): Promise<Config> {
+async function build(
+  source: ConfigSource,
+  file: string | undefined,
+  directory: string,
+  overrides: ConfigOverrides,
+): Promise<Config> {
   const resolver = new ReferenceResolver({ env: overrides.env ?? process.env, directory });
   const checked = configSchema.safeParse(await resolveSections(source.value ?? {}, resolver));
   const failed = new Set(resolver.problems.map(({ place }) => JSON.stringify(place)));
@@ -134,7 +147,8 @@ async function build(source: ConfigSource, file: string | undefined, directory: 
   ].filter(({ place }) => !failed.has(JSON.stringify(place)));
   const format = (all: readonly Problem[]) => formatProblems(all, (place) => source.locate(place), source);
   if (problems.length > 0) throw new PlugboardError('CONFIG_INVALID', format([...problems, ...resolver.problems]));
-  if (!checked.success || (failed.size > 0 && overrides.tolerant !== true)) throw new PlugboardError('CONFIG_REFERENCE', format(resolver.problems));
+  if (!checked.success || (failed.size > 0 && overrides.tolerant !== true))
+    throw new PlugboardError('CONFIG_REFERENCE', format(resolver.problems));
 
   const values = checked.data;
   return {
@@ -145,7 +159,13 @@ async function build(source: ConfigSource, file: string | undefined, directory: 
     tools: { allow: values.tools.allow, deny: values.tools.deny },
     resources: values.resources,
     prompts: values.prompts,
-    grants: Object.entries(values.grants).map(([name, { token, tools, resources, prompts }]) => ({ name, token, tools, resources, prompts })),
+    grants: Object.entries(values.grants).map(([name, { token, tools, resources, prompts }]) => ({
+      name,
+      token,
+      tools,
+      resources,
+      prompts,
+    })),
     limits: values.limits,
     log: values.log,
     secrets: resolver.secrets,
@@ -170,16 +190,27 @@ async function resolveSections(value: unknown, resolver: ReferenceResolver): Pro
 /** What the schema cannot see: relations between keys. */
 function checkMeaning(values: ConfigValues): Problem[] {
   const problems: Problem[] = [];
-  if (values.mcpServers !== undefined && isObject(values.plugins?.['upstream']) && 'servers' in values.plugins['upstream']) {
-    problems.push({ place: ['plugins', 'upstream', 'servers'], message: 'stands beside `mcpServers`: keep one of the two' });
+  if (
+    values.mcpServers !== undefined &&
+    isObject(values.plugins?.['upstream']) &&
+    'servers' in values.plugins['upstream']
+  ) {
+    problems.push({
+      place: ['plugins', 'upstream', 'servers'],
+      message: 'stands beside `mcpServers`: keep one of the two',
+    });
   }
   if (values.limits.maxCallTimeout < values.limits.callTimeout) {
-    problems.push({ place: ['limits', 'maxCallTimeout'], message: `must be at least callTimeout (${values.limits.callTimeout})` });
+    problems.push({
+      place: ['limits', 'maxCallTimeout'],
+      message: `must be at least callTimeout (${values.limits.callTimeout})`,
+    });
   }
   const owners = new Map<string, string>();
   for (const [name, { token }] of Object.entries(values.grants)) {
     const owner = owners.get(token);
-    if (owner !== undefined) problems.push({ place: ['grants', name, 'token'], message: `is also the token of grant "${owner}"` });
+    if (owner !== undefined)
+      problems.push({ place: ['grants', name, 'token'], message: `is also the token of grant "${owner}"` });
     owners.set(token, name);
   }
   return problems;
@@ -189,7 +220,8 @@ function findWarnings(values: ConfigValues, resolver: ReferenceResolver): Proble
   const warnings: Problem[] = [];
   for (const name of Object.keys(values.grants)) {
     const place = ['grants', name, 'token'];
-    if (!resolver.referenced.has(JSON.stringify(place))) warnings.push({ place, message: 'is written into the file: better ${env:NAME} or ${file:PATH}' });
+    if (!resolver.referenced.has(JSON.stringify(place)))
+      warnings.push({ place, message: 'is written into the file: better ${env:NAME} or ${file:PATH}' });
   }
   if (values.plugins?.['upstream'] === false && hasServers(values)) {
     warnings.push({ place: ['mcpServers'], message: 'is not served, because plugins.upstream is false' });
@@ -203,7 +235,9 @@ function hasServers(values: ConfigValues): boolean {
 
 function pluginsOf(values: ConfigValues): PluginEntry[] {
   const written = Object.entries(values.plugins ?? { http: {} });
-  const plugins: PluginEntry[] = written.flatMap(([key, options]) => (options === false ? [] : [{ key, options: { ...options } }]));
+  const plugins: PluginEntry[] = written.flatMap(([key, options]) =>
+    options === false ? [] : [{ key, options: { ...options } }],
+  );
   if (!hasServers(values) || values.plugins?.['upstream'] === false) return plugins;
   const upstream = plugins.find((entry) => isEntryOf(entry, 'upstream'));
   const withServers: PluginEntry = {
@@ -211,7 +245,9 @@ function pluginsOf(values: ConfigValues): PluginEntry[] {
     options: { ...upstream?.options, servers: values.mcpServers },
     writtenAt: { servers: ['mcpServers'] },
   };
-  return upstream === undefined ? [...plugins, withServers] : plugins.map((entry) => (entry === upstream ? withServers : entry));
+  return upstream === undefined
+    ? [...plugins, withServers]
+    : plugins.map((entry) => (entry === upstream ? withServers : entry));
 }
 
 function applyOverrides(plugins: PluginEntry[], { port, stdio }: ConfigOverrides): PluginEntry[] {
@@ -229,4 +265,3 @@ function applyOverrides(plugins: PluginEntry[], { port, stdio }: ConfigOverrides
 export function isEntryOf(entry: PluginEntry, id: string): boolean {
   return entry.key === id || entry.key === `@plugboard/${id}`;
 }
-

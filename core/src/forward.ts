@@ -29,11 +29,15 @@ export interface Forwarding {
   readonly parking: Parking;
 }
 
-/** Sends a request to its server. Rejects with {@link CallFailure} when there is no answer. */
-export async function forward(exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
+/** Sends a request to its server. Throws or rejects with {@link CallFailure} when there is no answer. */
+export function forward(exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
+  const leased = target.server.lease(exchange.session, exchange.caller);
+  // Written without `async`: this is every call's path, and an open lease is the rule.
+  return leased instanceof Lease ? sendOn(leased, exchange, target, forwarding) : leased.then((lease) => sendOn(lease, exchange, target, forwarding));
+}
+
+function sendOn(lease: Lease, exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
   const { caller } = exchange;
-  const leased = target.server.lease(exchange.session, caller);
-  const lease = leased instanceof Lease ? leased : await leased;
   if (exchange.cancelled) throw new CallFailure('cancelled', 'the client has cancelled');
   lease.wantLogs(caller.logLevel, caller);
   if (lease.connection.era === caller.era) {
@@ -56,16 +60,9 @@ function makeCall(exchange: Exchange, target: Target, params: JsonObject | undef
   });
 }
 
-async function send(exchange: Exchange, lease: Lease, call: UpstreamCall): Promise<Answer> {
+function send(exchange: Exchange, lease: Lease, call: UpstreamCall): Promise<Answer> {
   exchange.upstream = call;
-  lease.calls.add(call);
-  lease.connection.send(call);
-  try {
-    return await call.answer;
-  } finally {
-    lease.calls.delete(call);
-    exchange.upstream = undefined;
-  }
+  return lease.send(call);
 }
 
 /** Old client, new server: questions of the server become real requests to the client, and the call is sent again with the answers. */

@@ -7,7 +7,11 @@
 /** Alternatives that one pattern may expand to, so that nested braces stay cheap. */
 export const maxAlternatives = 256;
 
-type Token = { readonly kind: 'literal'; readonly code: number } | { readonly kind: 'any' } | { readonly kind: 'star' } | ClassToken;
+type Token =
+  | { readonly kind: 'literal'; readonly code: number }
+  | { readonly kind: 'any' }
+  | { readonly kind: 'star' }
+  | ClassToken;
 
 interface ClassToken {
   readonly kind: 'class';
@@ -121,7 +125,8 @@ function expandBraces(pattern: string): string[] {
         open.push({ text: text.slice(0, group.start) + choice + text.slice(group.end + 1), from: group.start });
       }
     }
-    if (done.length + open.length > maxAlternatives) throw new Error(`its braces expand to more than ${maxAlternatives} alternatives`);
+    if (done.length + open.length > maxAlternatives)
+      throw new Error(`its braces expand to more than ${maxAlternatives} alternatives`);
   }
   return [...new Set(done)];
 }
@@ -144,7 +149,8 @@ function findGroup(text: string, from: number): Group | undefined {
     else if (character === '}') {
       const group = open.pop();
       if (group === undefined || group.commas.length === 0) continue;
-      if (first === undefined || group.start < first.start) first = { start: group.start, end: at, choices: split(text, group, at) };
+      if (first === undefined || group.start < first.start)
+        first = { start: group.start, end: at, choices: split(text, group, at) };
     }
     if (first !== undefined && open.length === 0) return first;
   }

@@ -1,5 +1,6 @@
 // A lease: one connection of a server, for those who may share it. Opening and closing is the server's business.
 import type { Connection, LeaseKey } from './connection.ts';
+import type { Answer } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
 import type { RpcRequest, RpcResponse } from './protocol/messages.ts';
 import type { Session } from './session.ts';
@@ -24,9 +25,24 @@ export class Lease {
     this.connection = connection;
   }
 
-  /** Old era: a request of the server that names no call goes to a client whose call is open, else to the session itself. */
+  /** Sends a call on this connection. */
+  send(call: UpstreamCall): Promise<Answer> {
+    this.calls.add(call);
+    call.onEnd = this.#forget;
+    this.connection.send(call);
+    return call.answer;
+  }
+
+  readonly #forget = (call: UpstreamCall): void => void this.calls.delete(call);
+
+  /**
+   * Old era: a request of the server that names no call goes to the newest open call that is not waiting for its client already, then to
+   * the newest, then to the session itself. Over stdio nobody can know better; all calls of a lease are at least of one grant.
+   */
   async ask(request: RpcRequest): Promise<RpcResponse> {
-    for (const call of this.calls) if (call.canAsk) return call.ask(request);
+    const open = [...this.calls].filter((call) => call.canAsk);
+    const call = open.findLast((each) => !each.asking) ?? open.at(-1);
+    if (call !== undefined) return call.ask(request);
     if (this.key.kind === 'session') {
       for (const session of this.sessions) if (session.outlet !== undefined) return session.ask(request.method, request.params);
     }

@@ -50,7 +50,10 @@ export async function loadPlugin(key: string, directory: string): Promise<Loaded
   const module = await importEntry(key, entry.file);
   const plugin = checkPlugin(key, entry.file, module);
   if (kind === 'id' && plugin.id !== key) {
-    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" (${entry.file}) calls itself "${plugin.id}": its id must be the key it is loaded by`);
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `plugin "${key}" (${entry.file}) calls itself "${plugin.id}": its id must be the key it is loaded by`,
+    );
   }
   return { plugin, from: entry.file, version: entry.version };
 }
@@ -66,13 +69,17 @@ function entryOfPackage(name: string, key: string, directory: string): Entry {
   const folders = [...new Set([directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders))];
   for (const folder of folders) {
     const target = path.join(folder, name);
-    if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined) return entryOfFolder(key, target);
+    if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined)
+      return entryOfFolder(key, target);
   }
   const [nearest] = closest(name, folders.flatMap(ownPackages));
   const meant = nearest === undefined ? '' : `; nearest: ${nearest}`;
   const looked = folders.filter((folder) => statSync(folder, { throwIfNoEntry: false }) !== undefined);
   const tried = looked.length === 0 ? `no node_modules above ${directory}` : `looked in ${looked.join(', ')}`;
-  throw new PlugboardError('PLUGIN_NOT_FOUND', `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: npm install ${name}`);
+  throw new PlugboardError(
+    'PLUGIN_NOT_FOUND',
+    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: npm install ${name}`,
+  );
 }
 
 /** `node_modules` of a folder and of those above it. */
@@ -96,12 +103,17 @@ function entryOfFolder(key: string, folder: string): Entry {
   const manifest = readManifest(key, folder);
   const version = typeof manifest['version'] === 'string' ? manifest['version'] : undefined;
   const exported = manifest['exports'];
-  const root = isObject(exported) && Object.keys(exported).some((each) => each.startsWith('.')) ? exported['.'] : exported;
+  const root =
+    isObject(exported) && Object.keys(exported).some((each) => each.startsWith('.')) ? exported['.'] : exported;
   const target = exported === undefined ? (manifest['main'] ?? 'index.js') : resolveConditions(root);
-  if (typeof target !== 'string') throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${folder}/package.json exports nothing to import`);
+  if (typeof target !== 'string')
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${folder}/package.json exports nothing to import`);
   const file = path.join(folder, target);
   if (statSync(file, { throwIfNoEntry: false })?.isFile() !== true) {
-    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file}, which its package.json names, does not exist (is the package built?)`);
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `plugin "${key}": ${file}, which its package.json names, does not exist (is the package built?)`,
+    );
   }
   return { file: realpathSync(file), version };
 }
@@ -112,7 +124,9 @@ function readManifest(key: string, folder: string): JsonObject {
     const manifest: unknown = JSON.parse(readFileSync(file, 'utf8'));
     if (isObject(manifest)) return manifest;
   } catch (error) {
-    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file} cannot be read: ${(error as Error).message}`, { cause: error });
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file} cannot be read: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
   throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}": ${file} holds no object`);
 }
@@ -140,8 +154,11 @@ async function importEntry(key: string, file: string): Promise<JsonObject> {
   } catch (error) {
     entry.failed = true;
     const { code, message } = error as NodeJS.ErrnoException;
-    const why = code === 'ERR_UNKNOWN_FILE_EXTENSION' ? 'this Node cannot import it as it is: compile it to JavaScript' : message;
-    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" cannot be imported from ${file}: ${why}`, { cause: error });
+    const why =
+      code === 'ERR_UNKNOWN_FILE_EXTENSION' ? 'this Node cannot import it as it is: compile it to JavaScript' : message;
+    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" cannot be imported from ${file}: ${why}`, {
+      cause: error,
+    });
   }
 }
 
@@ -158,13 +175,22 @@ function checkPlugin(key: string, file: string, module: JsonObject): Plugin {
   const where = `plugin "${key}" (${file})`;
   if (!isPlugin(plugin)) {
     const names = Object.keys(module);
-    throw new PlugboardError('PLUGIN_INVALID', `${where} has no plugin as its default export (it exports ${names.length === 0 ? 'nothing' : names.join(', ')})`);
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `${where} has no plugin as its default export (it exports ${names.length === 0 ? 'nothing' : names.join(', ')})`,
+    );
   }
   if (plugin.apiVersion !== apiVersion) {
-    throw new PlugboardError('PLUGIN_INVALID', `${where} was written for contract version ${plugin.apiVersion}, this is version ${apiVersion}: install a release of it that fits`);
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `${where} was written for contract version ${plugin.apiVersion}, this is version ${apiVersion}: install a release of it that fits`,
+    );
   }
   if (!/^[a-z][a-z0-9-]{0,63}$/.test(plugin.id)) {
-    throw new PlugboardError('PLUGIN_INVALID', `${where} has the id ${JSON.stringify(plugin.id)}: it must be kebab-case`);
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `${where} has the id ${JSON.stringify(plugin.id)}: it must be kebab-case`,
+    );
   }
   return plugin;
 }

@@ -135,14 +135,14 @@ function invalidArguments(tool: string, error: z.ZodError): string {
 }
 
 function describe<State>(tool: LocalTool<State>): Tool {
-  const definition: Tool = { name: tool.name, description: tool.description, inputSchema: jsonSchema(tool.input) };
+  const definition: Tool = { name: tool.name, description: tool.description, inputSchema: jsonSchema(tool.input, 'input') };
   if (tool.title !== undefined) definition.title = tool.title;
-  if (tool.output !== undefined) definition.outputSchema = jsonSchema(tool.output);
+  if (tool.output !== undefined) definition.outputSchema = jsonSchema(tool.output, 'output');
   if (tool.annotations !== undefined) definition.annotations = tool.annotations;
   return definition;
 }
 
-function jsonSchema(schema: z.ZodType): JsonObject {
-  const json: unknown = z.toJSONSchema(schema, { target: 'draft-7', io: 'input' });
+function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): JsonObject {
+  const json: unknown = z.toJSONSchema(schema, { target: 'draft-7', io });
   return isObject(json) ? json : {};
 }

@@ -59,7 +59,13 @@ export function createLog(init: LogInit): Logs {
   let least: number = severity[init.level];
   const write = (scope: string, level: LineLevel, message: string, fields?: object) => {
     if (severity[level] < least) return;
-    lines.add({ level, time: Date.now(), scope, message: shorten(masker.text(message)), fields: copyFields(masker, fields) });
+    lines.add({
+      level,
+      time: Date.now(),
+      scope,
+      message: shorten(masker.text(message)),
+      fields: copyFields(masker, fields),
+    });
   };
   return {
     scope: (name) => ({
@@ -154,13 +160,22 @@ const colourOf = { debug: 90, info: 36, warn: 33, error: 31 } as const;
 function formatPretty({ level, time, scope, message, fields }: Line, colours: boolean): string {
   const paint = (code: number, text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text);
   const extra = Object.entries(fields ?? {}).map(([key, value]) => paint(90, `${key}=${formatField(value)}`));
-  const parts = [paint(90, formatTime(time)), paint(colourOf[level], level.padEnd(5)), paint(1, scope), oneLine(message), ...extra];
+  const parts = [
+    paint(90, formatTime(time)),
+    paint(colourOf[level], level.padEnd(5)),
+    paint(1, scope),
+    oneLine(message),
+    ...extra,
+  ];
   return parts.join(' ');
 }
 
 function formatField(value: unknown): string {
-  if (typeof value === 'object' && value !== null && 'stack' in value && 'message' in value) return JSON.stringify(value.message);
-  return oneLine(typeof value === 'string' && /^[\w./:@*-]+$/.test(value) ? value : (JSON.stringify(value) ?? String(value)));
+  if (typeof value === 'object' && value !== null && 'stack' in value && 'message' in value)
+    return JSON.stringify(value.message);
+  return oneLine(
+    typeof value === 'string' && /^[\w./:@*-]+$/.test(value) ? value : (JSON.stringify(value) ?? String(value)),
+  );
 }
 
 function formatTime(time: number): string {

@@ -4,7 +4,8 @@
 export const mask = '***';
 
 /** Keys whose values are secret whatever they are. */
-export const secretKey = /token(?!s|i[sz])|passw(?:or)?d|pass$|passphrase|secret|api[-_]?key|authorization|credential|cookie|private[-_]?key/i;
+export const secretKey =
+  /token(?!s|i[sz])|passw(?:or)?d|pass$|passphrase|secret|api[-_]?key|authorization|credential|cookie|private[-_]?key/i;
 
 /** Shorter values are not masked: they would blacken half the log. */
 export const minSecretLength = 6;
@@ -64,9 +65,13 @@ export class Masker {
     if (ArrayBuffer.isView(value)) return `[${value.byteLength} bytes]`;
     const items = value instanceof Set || value instanceof Map ? [...value] : value;
     if (Array.isArray(items)) return items.slice(0, maxItems).map((item) => this.#copy(item, depth, above));
-    const hidden = (key: string, item: unknown) => secretKey.test(key) && (typeof item === 'string' || typeof item === 'number');
+    const hidden = (key: string, item: unknown) =>
+      secretKey.test(key) && (typeof item === 'string' || typeof item === 'number');
     return Object.fromEntries(
-      entriesOf(items).map(([key, item]) => [this.text(key), hidden(key, item) ? mask : this.#copy(item, depth, above)]),
+      entriesOf(items).map(([key, item]) => [
+        this.text(key),
+        hidden(key, item) ? mask : this.#copy(item, depth, above),
+      ]),
     );
   }
 }
@@ -81,13 +86,27 @@ function entriesOf(value: object): [string, unknown][] {
   const entries = Object.entries(value).slice(0, maxItems);
   if (!(value instanceof Error)) return entries;
   const { name, message, stack, cause } = value;
-  return [['name', name], ['message', message], ['stack', stack], ...(cause === undefined ? [] : ([['cause', cause]] as [string, unknown][])), ...entries];
+  return [
+    ['name', name],
+    ['message', message],
+    ['stack', stack],
+    ...(cause === undefined ? [] : ([['cause', cause]] as [string, unknown][])),
+    ...entries,
+  ];
 }
 
 /** A secret as it may be written: as it is, inside JSON, inside a URL. */
 function formsOf(secret: string): string[] {
   if (secret.length < minSecretLength) return [];
-  return [secret, JSON.stringify(secret).slice(1, -1), new URLSearchParams({ '': secret }).toString().slice(1)];
+  // A form writes a blank as `+`, a URL as `%20`, and the two differ in punctuation.
+  const form = new URLSearchParams({ '': secret }).toString().slice(1);
+  return [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    form,
+    form.replaceAll('+', '%20'),
+    encodeURIComponent(Buffer.from(secret).toString()),
+  ];
 }
 
 function escapeRegExp(text: string): string {

@@ -17,5 +17,7 @@ export function closest(wanted: string, known: Iterable<string>, count = 1): str
     if (far <= limit) near.push({ name, far });
   }
   near.sort((a, b) => a.far - b.far || (a.name < b.name ? -1 : 1));
-  return [...new Set(near.map(({ name }) => name))].slice(0, count);
+  // Beside a near one, a far one is only noise.
+  const close = near.filter(({ far }) => far <= (near[0]?.far ?? 0) + 2);
+  return [...new Set(close.map(({ name }) => name))].slice(0, count);
 }

@@ -73,7 +73,11 @@ export class ReferenceResolver {
     const [, kind, rest = ''] = /^(env|file):(.*)$/s.exec(target) ?? [];
     if (kind === 'env') return this.#readEnvironment(rest, written, place);
     if (kind === 'file') return await this.#readFile(rest, written, place);
-    return this.#fail(written, place, `is no reference: write \${env:NAME} or \${file:PATH}, or $${written} for the text itself`);
+    return this.#fail(
+      written,
+      place,
+      `is no reference: write \${env:NAME} or \${file:PATH}, or $${written} for the text itself`,
+    );
   }
 
   #readEnvironment(target: string, written: string, place: Place): string {
@@ -94,14 +98,19 @@ export class ReferenceResolver {
       try {
         const buffer = Buffer.alloc(maxFileBytes + 1);
         const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-        if (bytesRead > maxFileBytes) return this.#fail(written, place, `the file ${file} is larger than ${maxFileBytes} bytes`);
+        if (bytesRead > maxFileBytes)
+          return this.#fail(written, place, `the file ${file} is larger than ${maxFileBytes} bytes`);
         return this.#keepSecret(buffer.toString('utf8', 0, bytesRead).replace(/\r?\n$/, ''));
       } finally {
         await handle.close();
       }
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      return this.#fail(written, place, code === 'ENOENT' ? `the file ${file} does not exist` : `the file ${file} cannot be read: ${message}`);
+      return this.#fail(
+        written,
+        place,
+        code === 'ENOENT' ? `the file ${file} does not exist` : `the file ${file} cannot be read: ${message}`,
+      );
     }
   }
 

@@ -10,12 +10,12 @@ import type { Listeners } from './listeners.ts';
 import { toolError } from './local-server.ts';
 import { Answer, methodNotFound } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
-import type { JsonObject, ToolResult } from './protocol/messages.ts';
+import type { JsonObject, Tool, ToolResult } from './protocol/messages.ts';
 import { existsIn, isLogLevel, listKindOf } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
 import type { Server, Servers } from './servers.ts';
-import { TaskRoutes } from './task-routes.ts';
+import { TaskRoutes, wantsTask } from './task-routes.ts';
 import { Listing } from './toolset.ts';
 import type { EntryOf, ListingMaker, View } from './toolset.ts';
 import { matchesTemplate } from './uri-template.ts';
@@ -44,7 +44,6 @@ export class Requests {
     this.#tools = tools;
     const list = [...listKindOf].map(([method, kind]): [string, Handler] => [method, (exchange) => this.#list(exchange, kind)]);
     this.#handlers = new Map<string, Handler>([
-      ['tools/call', (exchange) => this.#callTool(exchange)],
       ...list,
       ['prompts/get', (exchange) => this.#getPrompt(exchange)],
       ['resources/read', (exchange) => this.#atResource(exchange)],
@@ -57,16 +56,22 @@ export class Requests {
     ]);
   }
 
-  /** The answer to a request. Rejects only with faults; refusals and failures of servers are answers. */
-  async answer(exchange: Exchange): Promise<Answer> {
-    const { request, caller } = exchange;
-    if (!existsIn(request.method, caller.era)) return methodNotFound(request.method);
-    const hooks = this.#tools.hooks();
-    if (hooks.used('onRequest') && request.method !== 'tools/call' && !listKindOf.has(request.method)) {
-      const result = await hooks.run('onRequest', request, contextOf(exchange));
-      if (result !== undefined) return Answer.result(result);
-    }
-    return this.#handlers.get(request.method)?.(exchange) ?? this.#atWholeServer(exchange);
+  /** The answer to a request. Throws or rejects only with faults; refusals and failures of servers are answers. */
+  answer(exchange: Exchange): Answer | Promise<Answer> {
+    const { method } = exchange.request;
+    if (method === 'tools/call') return this.#callTool(exchange);
+    if (!existsIn(method, exchange.caller.era)) return methodNotFound(method);
+    if (this.#tools.hooks().used('onRequest') && !listKindOf.has(method)) return this.#answerHooked(exchange);
+    return this.#answerByTable(exchange);
+  }
+
+  async #answerHooked(exchange: Exchange): Promise<Answer> {
+    const result = await this.#tools.hooks().run('onRequest', exchange.request, contextOf(exchange));
+    return result === undefined ? this.#answerByTable(exchange) : Answer.result(result);
+  }
+
+  #answerByTable(exchange: Exchange): Answer | Promise<Answer> {
+    return this.#handlers.get(exchange.request.method)?.(exchange) ?? this.#atWholeServer(exchange);
   }
 
   async #list(exchange: Exchange, kind: ListKind): Promise<Answer> {
@@ -78,13 +83,18 @@ export class Requests {
     return Answer.written(listing.written(caller.era));
   }
 
-  async #callTool(exchange: Exchange): Promise<Answer> {
+  #callTool(exchange: Exchange): Answer | Promise<Answer> {
     const { params } = exchange.request;
     const name = params?.['name'];
     const args = params?.['arguments'];
     if (typeof name !== 'string') return Answer.error(rpcCode.invalidParams, 'tools/call needs the name of a tool');
     if (args !== undefined && !isObject(args)) return Answer.error(rpcCode.invalidParams, 'arguments must be an object');
-    const entry = await this.#find(exchange.view, 'tools', name);
+    const listing = exchange.view.list('tools');
+    return listing instanceof Listing ? this.#callListed(exchange, listing, name, args) : listing.then((made) => this.#callListed(exchange, made, name, args));
+  }
+
+  #callListed(exchange: Exchange, listing: Listing<ToolEntry>, name: string, args: JsonObject | undefined): Answer | Promise<Answer> {
+    const entry = listing.byName.get(name);
     if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${name}`);
     if (exchange.headers !== undefined) {
       const scan = scanHeaders(entry.definition.inputSchema);
@@ -93,7 +103,7 @@ export class Requests {
     }
     const hooks = this.#tools.hooks();
     if (hooks.used('onCallTool') || hooks.used('onToolResult') || hooks.used('onCallSettled')) return this.#callHooked(exchange, entry, args ?? {}, hooks);
-    return this.#callAt(exchange, entry, params as JsonObject);
+    return this.#callAt(exchange, entry, exchange.request.params as JsonObject);
   }
 
   /** The entry of a name in the view's current listing. Waiting is for listings that are being made. */
@@ -102,29 +112,35 @@ export class Requests {
     return (listing instanceof Listing ? listing : await listing).byName.get(name);
   }
 
-  /** Carries a tool call to its server. Resolves with an answer in every case but a fault of this code. */
-  async #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Promise<Answer> {
-    const { forwarding } = this.#tools;
+  /** Carries a tool call to its server. Ends with an answer in every case but a fault of this code. */
+  #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Answer | Promise<Answer> {
     const server = this.#tools.servers.get(entry.server);
     if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${entry.name}`);
-    const parked = params['requestState'] === undefined || exchange.caller.era === 'old' ? undefined : this.#resume(exchange, server);
-    if (parked !== undefined) return parked;
     const atServer = entry.tool === params['name'] ? params : { ...params, name: entry.tool };
+    const answer = this.#carry(exchange, server, 'tools/call', atServer, entry.definition);
+    return wantsTask(exchange.caller, exchange.request) ? this.#learnTask(exchange, entry.server, answer) : answer;
+  }
+
+  async #learnTask(exchange: Exchange, server: string, answering: Answer | Promise<Answer>): Promise<Answer> {
+    const answer = await answering;
+    this.#tasks.learn(exchange.session.grant.id, server, exchange.caller, answer);
+    return answer;
+  }
+
+  /** Sends a request to its server, or continues the call that waits there for this retry. */
+  #carry(exchange: Exchange, server: Server, method: string, params: JsonObject | undefined, tool?: Tool): Answer | Promise<Answer> {
+    if (params?.['requestState'] !== undefined && exchange.caller.era === 'new' && server.era !== 'new') return this.#resume(exchange);
+    const failed = (failure: unknown) => failureAnswer(failure, server.name);
     try {
-      const answer = await forward(exchange, { server, method: 'tools/call', params: atServer, tool: entry.definition }, forwarding);
-      this.#tasks.learn(exchange.session.grant.id, entry.server, exchange.caller, exchange.request, answer);
-      return answer;
+      return forward(exchange, { server, method, params, tool }, this.#tools.forwarding).catch(failed);
     } catch (failure) {
-      return failureAnswer(failure, entry.server);
+      return failed(failure);
     }
   }
 
-  /** A retry that carries a state of ours: the parked call goes on. Undefined: the state is the server's own. */
-  #resume(exchange: Exchange, server: Server): Promise<Answer> | Answer | undefined {
-    if (server.era === 'new') return undefined;
+  #resume(exchange: Exchange): Promise<Answer> | Answer {
     const parked = this.#tools.forwarding.parking.find(exchange.request.params?.['requestState'], exchange);
-    if (parked !== undefined) return parked.resume(exchange);
-    return Answer.error(rpcCode.invalidParams, 'requestState is not valid or has expired: send the request again without it');
+    return parked?.resume(exchange) ?? Answer.error(rpcCode.invalidParams, 'requestState is not valid or has expired: send the request again without it');
   }
 
   async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
@@ -246,16 +262,9 @@ export class Requests {
     return this.#at(exchange, server, exchange.request.params);
   }
 
-  async #at(exchange: Exchange, name: string, params: JsonObject | undefined): Promise<Answer> {
+  #at(exchange: Exchange, name: string, params: JsonObject | undefined): Answer | Promise<Answer> {
     const server = this.#tools.servers.get(name);
-    if (server === undefined) return methodNotFound(exchange.request.method);
-    const parked = params?.['requestState'] === undefined || exchange.caller.era === 'old' ? undefined : this.#resume(exchange, server);
-    if (parked !== undefined) return parked;
-    try {
-      return await forward(exchange, { server, method: exchange.request.method, params }, this.#tools.forwarding);
-    } catch (failure) {
-      return failureAnswer(failure, name);
-    }
+    return server === undefined ? methodNotFound(exchange.request.method) : this.#carry(exchange, server, exchange.request.method, params);
   }
 }
 

@@ -42,9 +42,11 @@ export interface SelectorContext {
 
 /** What is wrong with a selector as written, or undefined. */
 export function checkSelector(selector: string): string | undefined {
-  if (selector.length > maxSelectorLength) return `selector of ${selector.length} characters (at most ${maxSelectorLength})`;
+  if (selector.length > maxSelectorLength)
+    return `selector of ${selector.length} characters (at most ${maxSelectorLength})`;
   const [server, tool] = splitSelector(selector);
-  if (server === '' || tool === '') return `selector ${JSON.stringify(selector)}: write server:tool, e.g. github:create_* or github:*`;
+  if (server === '' || tool === '')
+    return `selector ${JSON.stringify(selector)}: write server:tool, e.g. github:create_* or github:*`;
   try {
     pairsOf(server, tool ?? '*');
     return undefined;
@@ -63,7 +65,8 @@ export function compileRules(rules: Rules, context: SelectorContext): RuleMatche
   return {
     allows: (server, tool) => allow.has(server, tool) && !deny.has(server, tool),
     wholeServer: (server) => allow.hasWhole(server) && !deny.hasWhole(server),
-    unmatched: (catalogue, pending = []) => findUnmatched([...allow.patterns, ...deny.patterns], catalogue, pending, context),
+    unmatched: (catalogue, pending = []) =>
+      findUnmatched([...allow.patterns, ...deny.patterns], catalogue, pending, context),
   };
 }
 
@@ -100,7 +103,8 @@ class PatternSet {
       if (isEverything(pair)) this.#everything = true;
       else this.#globs.push(pair);
     } else if (pair.tool.everything) this.#whole.add(server);
-    else if (pair.tool.literal !== undefined) upsert(this.#literal, server, () => new Set<string>()).add(pair.tool.literal);
+    else if (pair.tool.literal !== undefined)
+      upsert(this.#literal, server, () => new Set<string>()).add(pair.tool.literal);
     else upsert(this.#toolGlobs, server, () => []).push(pair.tool);
   }
 
@@ -115,7 +119,11 @@ class PatternSet {
   }
 
   hasWhole(server: string): boolean {
-    return this.#everything || this.#whole.has(server) || this.#globs.some((pair) => pair.tool.everything && pair.server.matches(server));
+    return (
+      this.#everything ||
+      this.#whole.has(server) ||
+      this.#globs.some((pair) => pair.tool.everything && pair.server.matches(server))
+    );
   }
 }
 
@@ -142,10 +150,16 @@ class SelectorReader {
   #readClientName(selector: string): Pair[] | undefined {
     if (!selector.startsWith('mcp__')) return undefined;
     const rest = selector.slice('mcp__'.length);
-    const server = this.#servers.find((name) => alike(rest, name) || alike(rest.slice(0, name.length + 2), `${name}__`));
-    if (server !== undefined) return rest.length === server.length ? whole(server) : pairsOf(escapeGlob(server), orAll(rest.slice(server.length + 2)));
+    const server = this.#servers.find(
+      (name) => alike(rest, name) || alike(rest.slice(0, name.length + 2), `${name}__`),
+    );
+    if (server !== undefined)
+      return rest.length === server.length
+        ? whole(server)
+        : pairsOf(escapeGlob(server), orAll(rest.slice(server.length + 2)));
     if (alike(rest, this.#proxy)) return pairsOf('*', '*');
-    if (alike(rest.slice(0, this.#proxy.length + 2), `${this.#proxy}__`)) return this.#readBare(orAll(rest.slice(this.#proxy.length + 2)));
+    if (alike(rest.slice(0, this.#proxy.length + 2), `${this.#proxy}__`))
+      return this.#readBare(orAll(rest.slice(this.#proxy.length + 2)));
     const cut = rest.indexOf('__');
     return cut < 1 ? pairsOf(orAll(rest), '*') : pairsOf(rest.slice(0, cut), orAll(rest.slice(cut + 2)));
   }
@@ -169,7 +183,8 @@ const orAll = (tool: string) => (tool === '' ? '*' : tool);
 function pairsOf(server: string, tool: string): Pair[] {
   const servers = compileGlob(server);
   const tools = compileGlob(tool);
-  if (servers.length * tools.length > maxAlternatives) throw new Error(`its braces expand to more than ${maxAlternatives} alternatives`);
+  if (servers.length * tools.length > maxAlternatives)
+    throw new Error(`its braces expand to more than ${maxAlternatives} alternatives`);
   return servers.flatMap((serverGlob) => tools.map((toolGlob) => ({ server: serverGlob, tool: toolGlob })));
 }
 
@@ -211,7 +226,10 @@ function findUnmatched(
     isEverything(pair) || matchesAny(pair, byServer) || pending.some((server) => pair.server.matches(server));
   const unmatched = patterns.filter(({ pairs }) => !pairs.some(matches));
   const known = [...context.servers, ...names.map(({ server, tool }) => `${server}:${tool}`)];
-  return unmatched.map(({ selector }, index) => ({ selector, nearest: index < maxSuggested ? closest(selector, known, 3) : [] }));
+  return unmatched.map(({ selector }, index) => ({
+    selector,
+    nearest: index < maxSuggested ? closest(selector, known, 3) : [],
+  }));
 }
 
 function isEverything(pair: Pair): boolean {

@@ -11,9 +11,8 @@ const maxRemembered = 10_000;
 export class TaskRoutes {
   readonly #servers = new Map<string, string>();
 
-  /** Notes the task that an answer created, if it created one. Answers are parsed only for callers that asked for tasks. */
-  learn(grant: string, server: string, caller: Caller, request: RpcRequest, answer: Answer): void {
-    if (!wantsTask(caller, request)) return;
+  /** Notes the task that an answer created, if it created one. Parses the answer: only for callers that want tasks. */
+  learn(grant: string, server: string, caller: Caller, answer: Answer): void {
     const result = answer.message.result;
     const created = caller.era === 'old' ? result?.['task'] : result?.['resultType'] === 'task' ? result : undefined;
     if (!isObject(created) || typeof created['taskId'] !== 'string') return;
@@ -28,7 +27,8 @@ export class TaskRoutes {
   }
 }
 
-function wantsTask(caller: Caller, request: RpcRequest): boolean {
+/** True when the answer to a request may create a task. */
+export function wantsTask(caller: Caller, request: RpcRequest): boolean {
   if (caller.era === 'old') return request.params?.['task'] !== undefined;
   return caller.capabilities['extensions']?.[extension] !== undefined;
 }

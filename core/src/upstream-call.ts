@@ -64,12 +64,15 @@ export class UpstreamCall {
   readonly headers: Readonly<Record<string, string>> | undefined;
   /** Settles with the answer; rejects with {@link CallFailure}. */
   readonly answer: Promise<Answer>;
+  /** Set by the owner of the call: it is over, however it ended. */
+  onEnd: ((call: UpstreamCall) => void) | undefined;
   /** Set by the connection that carries the call: tells the server that nobody waits any more. */
   onCancel: ((reason: CancelReason) => void) | undefined;
   readonly #relay: CallRelay | undefined;
   readonly #clientToken: RequestId | undefined;
   readonly #timeout: number;
   readonly #hardDeadline: number;
+  #questions = 0;
   #deadline: number;
   #resolve!: (answer: Answer) => void;
   #reject!: (error: CallFailure) => void;
@@ -123,7 +126,7 @@ export class UpstreamCall {
       this.#relay?.notify(message);
       return;
     }
-    this.#deadline = performance.now() + this.#timeout;
+    if (!this.asking) this.#deadline = performance.now() + this.#timeout;
     if (this.#clientToken === undefined) return;
     this.#relay?.notify({ ...message, params: { ...message.params, progressToken: this.#clientToken } });
   }
@@ -133,15 +136,21 @@ export class UpstreamCall {
     return this.#relay !== undefined;
   }
 
+  /** True while the client has been asked something and has not answered. */
+  get asking(): boolean {
+    return this.#questions > 0;
+  }
+
   /** Old era: a request of the server that belongs to this call. The time the client takes does not count against the call. */
   async ask(message: RpcRequest): Promise<RpcResponse> {
     if (this.#relay === undefined) throw new CallFailure('invalid', `nobody can be asked ${message.method} for this call`);
-    const left = this.#deadline - performance.now();
+    this.#questions += 1;
     this.#deadline = Number.POSITIVE_INFINITY;
     try {
       return await this.#relay.ask(message);
     } finally {
-      this.#deadline = performance.now() + Math.max(left, this.#timeout);
+      this.#questions -= 1;
+      if (this.#questions === 0) this.#deadline = performance.now() + this.#timeout;
     }
   }
 
@@ -163,6 +172,7 @@ export class UpstreamCall {
   #end(): void {
     this.#done = true;
     open.delete(this);
+    this.onEnd?.(this);
   }
 }
 

@@ -17,11 +17,18 @@ export async function readArguments(values: readonly string[], tool: Tool): Prom
 
 function readPair(value: string, tool: Tool): [string, unknown] {
   const cut = value.indexOf('=');
-  if (cut < 1) throw new PlugboardError('USAGE', `argument ${JSON.stringify(value)}: write key=value, or all of them as one JSON object`);
+  if (cut < 1)
+    throw new PlugboardError(
+      'USAGE',
+      `argument ${JSON.stringify(value)}: write key=value, or all of them as one JSON object`,
+    );
   const isJson = value[cut - 1] === ':';
   const key = value.slice(0, isJson ? cut - 1 : cut);
   const text = value.slice(cut + 1);
-  const properties = isObject(tool['inputSchema']) && isObject(tool['inputSchema']['properties']) ? tool['inputSchema']['properties'] : {};
+  const properties =
+    isObject(tool['inputSchema']) && isObject(tool['inputSchema']['properties'])
+      ? tool['inputSchema']['properties']
+      : {};
   const property = properties[key];
   if (property === undefined && isClosed(tool)) throw unknownKey(key, tool, Object.keys(properties));
   if (isJson) return [key, parseJson(text, `argument ${key}`)];
@@ -31,7 +38,10 @@ function readPair(value: string, tool: Tool): [string, unknown] {
 function unknownKey(key: string, tool: Tool, known: readonly string[]): PlugboardError {
   const [nearest] = closest(key, known);
   const listed = known.length === 0 ? 'it takes no arguments' : `known: ${known.join(', ')}`;
-  return new PlugboardError('USAGE', `tool "${tool.name}" has no argument "${key}" (${listed}${nearest === undefined ? '' : `; nearest: ${nearest}`})`);
+  return new PlugboardError(
+    'USAGE',
+    `tool "${tool.name}" has no argument "${key}" (${listed}${nearest === undefined ? '' : `; nearest: ${nearest}`})`,
+  );
 }
 
 /** True when the tool says that it takes no other arguments than those it names. */

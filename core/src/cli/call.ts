@@ -11,7 +11,12 @@ import { findTarget } from './target.ts';
 import type { ClientOptions } from './target.ts';
 
 /** Calls a tool. The exit code tells a tool's own error from everything else. */
-export async function call(name: string, values: readonly string[], options: ClientOptions, output: Console): Promise<number> {
+export async function call(
+  name: string,
+  values: readonly string[],
+  options: ClientOptions,
+  output: Console,
+): Promise<number> {
   const client = await Client.connect(await findTarget(options, output));
   const interrupted = new AbortController();
   const interrupt = () => interrupted.abort();
@@ -19,13 +24,19 @@ export async function call(name: string, values: readonly string[], options: Cli
   try {
     const tool = findTool(name, await client.listTools());
     const params = { name: tool.name, arguments: await readArguments(values, tool), _meta: { progressToken: 'call' } };
-    const result = await client.request('tools/call', params, (notification) => hear(notification.method, notification.params, output), interrupted.signal);
+    const result = await client.request(
+      'tools/call',
+      params,
+      (notification) => hear(notification.method, notification.params, output),
+      interrupted.signal,
+    );
     if (output.json) output.printJson(result);
     else for (const line of describeResult(result)) output.print(line);
     if (result['isError'] !== true) return exitCodes.ok;
-    return output.json ? exitCodes.toolError : await output.fail(new PlugboardError('TOOL_FAILED', `${tool.name} failed`));
+    return output.json ? exitCodes.toolError : output.fail(new PlugboardError('TOOL_FAILED', `${tool.name} failed`));
   } catch (error) {
-    if (error instanceof RpcFailure) throw new PlugboardError('REQUEST_FAILED', `${name}: ${error.rpc.message} (${error.rpc.code})`);
+    if (error instanceof RpcFailure)
+      throw new PlugboardError('REQUEST_FAILED', `${name}: ${error.rpc.message} (${error.rpc.code})`);
     throw error;
   } finally {
     process.off('SIGINT', interrupt);
@@ -37,8 +48,15 @@ function findTool(name: string, tools: readonly Tool[]): Tool {
   const names = [name, name.replace(':', '_')];
   const tool = tools.find((each) => names.includes(each.name));
   if (tool !== undefined) return tool;
-  const near = closest(name, tools.map((each) => each.name), 3);
-  throw new PlugboardError('TOOL_UNKNOWN', `this caller sees no tool "${name}"${near.length === 0 ? '' : ` (nearest: ${near.join(', ')})`}`);
+  const near = closest(
+    name,
+    tools.map((each) => each.name),
+    3,
+  );
+  throw new PlugboardError(
+    'TOOL_UNKNOWN',
+    `this caller sees no tool "${name}"${near.length === 0 ? '' : ` (nearest: ${near.join(', ')})`}`,
+  );
 }
 
 /** Progress and log messages go to stderr, where they disturb nobody. */
@@ -46,8 +64,13 @@ function hear(method: string, params: JsonObject | undefined, output: Console): 
   if (output.json || params === undefined) return;
   const { progress, total, message, data } = params;
   if (method === 'notifications/progress') {
-    output.note([`… ${String(progress)}${total === undefined ? '' : ` of ${String(total)}`}`, message].filter((part) => part !== undefined).join(' '));
-  } else if (method === 'notifications/message') output.note(`${String(params['level'])}: ${typeof data === 'string' ? data : JSON.stringify(data)}`);
+    output.note(
+      [`… ${String(progress)}${total === undefined ? '' : ` of ${String(total)}`}`, message]
+        .filter((part) => part !== undefined)
+        .join(' '),
+    );
+  } else if (method === 'notifications/message')
+    output.note(`${String(params['level'])}: ${typeof data === 'string' ? data : JSON.stringify(data)}`);
 }
 
 /** A result as text: text as it is, everything else named. */
@@ -60,8 +83,10 @@ export function describeResult(result: JsonObject): string[] {
 function describeBlock(block: JsonObject): string {
   const { type, text, data, mimeType, uri, resource } = block;
   if (type === 'text') return String(text);
-  if (typeof data === 'string') return `[${String(type)} ${String(mimeType)}, ${Buffer.byteLength(data, 'base64')} bytes]`;
+  if (typeof data === 'string')
+    return `[${String(type)} ${String(mimeType)}, ${Buffer.byteLength(data, 'base64')} bytes]`;
   if (type === 'resource_link') return `[resource ${String(uri)}]`;
-  if (isObject(resource)) return typeof resource['text'] === 'string' ? resource['text'] : `[resource ${String(resource['uri'])}]`;
+  if (isObject(resource))
+    return typeof resource['text'] === 'string' ? resource['text'] : `[resource ${String(resource['uri'])}]`;
   return JSON.stringify(block);
 }

@@ -23,7 +23,10 @@ export interface Finding {
 const leastNode = [20, 19] as const;
 
 /** Runs all checks, as far as the configuration can be read. */
-export async function examine(options: { readonly config?: string; readonly port?: number }, output: Console): Promise<Finding[]> {
+export async function examine(
+  options: { readonly config?: string; readonly port?: number },
+  output: Console,
+): Promise<Finding[]> {
   const findings = [checkNode()];
   let config: Config;
   try {
@@ -34,7 +37,8 @@ export async function examine(options: { readonly config?: string; readonly port
   output.hide(config.secrets);
   findings.push({ subject: 'configuration', result: 'ok', text: config.file ?? '' });
   for (const text of config.warnings) findings.push({ subject: 'configuration', result: 'warning', text });
-  for (const problem of config.unresolved.values()) findings.push(failureOf('reference', new PlugboardError('CONFIG_REFERENCE', problem)));
+  for (const problem of config.unresolved.values())
+    findings.push(failureOf('reference', new PlugboardError('CONFIG_REFERENCE', problem)));
   for (const entry of config.plugins) findings.push(await checkPlugin(config, entry));
   findings.push(...checkCommands(config));
   const url = urlOf(config);
@@ -46,7 +50,9 @@ function checkNode(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const good = major > leastNode[0] || (major === leastNode[0] && minor >= leastNode[1]);
   const text = `${process.version} (${process.platform} ${process.arch})`;
-  return good ? { subject: 'node', result: 'ok', text } : { subject: 'node', result: 'failure', text, advice: `install Node ${leastNode.join('.')} or newer` };
+  return good
+    ? { subject: 'node', result: 'ok', text }
+    : { subject: 'node', result: 'failure', text, advice: `install Node ${leastNode.join('.')} or newer` };
 }
 
 async function checkPlugin(config: Config, entry: Config['plugins'][number]): Promise<Finding> {
@@ -71,15 +77,31 @@ function checkCommands(config: Config): Finding[] {
     const found = findProgram(command, folder, search);
     const subject = `server ${name}`;
     if (statSync(folder, { throwIfNoEntry: false })?.isDirectory() !== true) {
-      return [{ subject, result: 'failure', text: `its folder ${folder} does not exist`, advice: 'create it, or correct `cwd`' }];
+      return [
+        {
+          subject,
+          result: 'failure',
+          text: `its folder ${folder} does not exist`,
+          advice: 'create it, or correct `cwd`',
+        },
+      ];
     }
     if (found !== undefined) return [{ subject, result: 'ok', text: found }];
-    return [{ subject, result: 'failure', text: `the command "${command}" is not found`, advice: 'install it, or write its full path' }];
+    return [
+      {
+        subject,
+        result: 'failure',
+        text: `the command "${command}" is not found`,
+        advice: 'install it, or write its full path',
+      },
+    ];
   });
 }
 
 function findProgram(command: string, folder: string, search: string): string | undefined {
-  const candidates = command.includes('/') ? [path.resolve(folder, command)] : search.split(path.delimiter).map((each) => path.resolve(folder, each, command));
+  const candidates = command.includes('/')
+    ? [path.resolve(folder, command)]
+    : search.split(path.delimiter).map((each) => path.resolve(folder, each, command));
   return candidates.find((file) => {
     try {
       accessSync(file, constants.X_OK);
@@ -96,7 +118,8 @@ async function checkPort(url: string): Promise<Finding> {
   const taken = await portProblem(hostname.replace(/^\[|\]$/g, ''), Number(port));
   if (taken === undefined) return { subject, result: 'ok', text: 'free: no proxy runs here' };
   const health = await getJson(`${origin}/healthz`).catch(() => undefined);
-  if (isObject(health?.body) && health.body['status'] === 'ok') return { subject, result: 'ok', text: `a proxy runs at ${url}` };
+  if (isObject(health?.body) && health.body['status'] === 'ok')
+    return { subject, result: 'ok', text: `a proxy runs at ${url}` };
   return { subject, result: 'failure', text: taken, advice: 'choose another port by `plugins.http.port` or --port' };
 }
 
@@ -104,7 +127,9 @@ async function checkPort(url: string): Promise<Finding> {
 function portProblem(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
-    server.once('error', (error: NodeJS.ErrnoException) => resolve(error.code === 'EADDRINUSE' ? 'another program listens on it' : error.message));
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      resolve(error.code === 'EADDRINUSE' ? 'another program listens on it' : error.message),
+    );
     server.listen(port, host, () => server.close(() => resolve(undefined)));
   });
 }

@@ -39,7 +39,11 @@ export class Client {
   static async connect(target: Target): Promise<Client> {
     const client = new Client(target);
     try {
-      const params = { protocolVersion: oldVersions[0], capabilities: {}, clientInfo: { name: 'plugboard-cli', version } };
+      const params = {
+        protocolVersion: oldVersions[0],
+        capabilities: {},
+        clientInfo: { name: 'plugboard-cli', version },
+      };
       const result = await client.request('initialize', params);
       if (typeof result['protocolVersion'] === 'string') client.#protocol = result['protocolVersion'];
       await client.#send({ jsonrpc: '2.0', method: 'notifications/initialized' });
@@ -69,14 +73,16 @@ export class Client {
     this.#last += 1;
     const id = this.#last;
     const limit = method === 'tools/call' ? signal : AbortSignal.timeout(patience);
-    const cancel = () => void this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }).catch(() => {});
+    const cancel = () =>
+      void this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }).catch(() => {});
     signal?.addEventListener('abort', cancel, { once: true });
     try {
       const response = await this.#post({ jsonrpc: '2.0', id, method, params }, limit);
       const session = response.headers['mcp-session-id'];
       if (typeof session === 'string') this.#session = session;
       for await (const message of messagesOf(response)) {
-        if (message['id'] === id && isObject(message['error'])) throw new RpcFailure(method, message['error'] as unknown as RpcErrorBody);
+        if (message['id'] === id && isObject(message['error']))
+          throw new RpcFailure(method, message['error'] as unknown as RpcErrorBody);
         if (message['id'] === id && isObject(message['result'])) return message['result'];
         if (isRequest(message)) await this.#decline(message.id);
         else if (typeof message['method'] === 'string') hear(message as unknown as RpcNotification);
@@ -99,7 +105,11 @@ export class Client {
 
   /** This client can do nothing but ask. */
   async #decline(id: string | number): Promise<void> {
-    await this.#send({ jsonrpc: '2.0', id, error: { code: rpcCode.methodNotFound, message: 'the command line cannot be asked' } });
+    await this.#send({
+      jsonrpc: '2.0',
+      id,
+      error: { code: rpcCode.methodNotFound, message: 'the command line cannot be asked' },
+    });
   }
 
   async #send(message: JsonObject): Promise<void> {
@@ -117,15 +127,29 @@ export class Client {
   async #refusal(response: IncomingMessage, status: number, method: string): Promise<PlugboardError> {
     const text = await textOf(response).catch(() => '');
     const said = rpcErrorOf(text)?.message ?? `HTTP ${status}`;
-    if (status === 401) return new PlugboardError('UNAUTHORIZED', `${this.#target.url}: ${said}; here: --grant NAME, --token-file FILE, or PLUGBOARD_TOKEN`);
+    if (status === 401)
+      return new PlugboardError(
+        'UNAUTHORIZED',
+        `${this.#target.url}: ${said}; here: --grant NAME, --token-file FILE, or PLUGBOARD_TOKEN`,
+      );
     const error = rpcErrorOf(text);
     if (error !== undefined) return new RpcFailure(method, error);
-    return new PlugboardError('NOT_RUNNING', `${this.#target.url} answers ${method} with HTTP ${status}: it is no Plugboard`);
+    return new PlugboardError(
+      'NOT_RUNNING',
+      `${this.#target.url} answers ${method} with HTTP ${status}: it is no Plugboard`,
+    );
   }
 
-  #exchange(method: 'POST' | 'DELETE', body: string | undefined, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  #exchange(
+    method: 'POST' | 'DELETE',
+    body: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<IncomingMessage> {
     const { url, token } = this.#target;
-    const headers: Record<string, string> = { accept: 'application/json, text/event-stream', 'mcp-protocol-version': this.#protocol };
+    const headers: Record<string, string> = {
+      accept: 'application/json, text/event-stream',
+      'mcp-protocol-version': this.#protocol,
+    };
     if (body !== undefined) headers['content-type'] = 'application/json';
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
     if (this.#session !== undefined) headers['mcp-session-id'] = this.#session;
@@ -136,7 +160,11 @@ export class Client {
 /** Reads a JSON document of the proxy, such as `/readyz`. Throws NOT_RUNNING when nothing listens there. */
 export async function getJson(url: string, token?: string): Promise<{ status: number; body: unknown }> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const response = await send(url, { method: 'GET', headers, agent: false, signal: AbortSignal.timeout(patience) }, undefined);
+  const response = await send(
+    url,
+    { method: 'GET', headers, agent: false, signal: AbortSignal.timeout(patience) },
+    undefined,
+  );
   const text = await textOf(response);
   try {
     return { status: response.statusCode ?? 0, body: JSON.parse(text) as unknown };
@@ -145,7 +173,11 @@ export async function getJson(url: string, token?: string): Promise<{ status: nu
   }
 }
 
-function send(url: string, options: Parameters<typeof httpRequest>[1], body: string | undefined): Promise<IncomingMessage> {
+function send(
+  url: string,
+  options: Parameters<typeof httpRequest>[1],
+  body: string | undefined,
+): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const request = httpRequest(url, options, resolve);
     request.on('error', (error: NodeJS.ErrnoException) => reject(explain(url, error)));
@@ -155,8 +187,11 @@ function send(url: string, options: Parameters<typeof httpRequest>[1], body: str
 
 function explain(url: string, error: NodeJS.ErrnoException): Error {
   if (error.name === 'AbortError') return new PlugboardError('REQUEST_FAILED', `${url}: given up`);
-  if (error.name === 'TimeoutError') return new PlugboardError('REQUEST_FAILED', `${url}: no answer within ${patience} ms`);
-  return new PlugboardError('NOT_RUNNING', `nothing answers at ${url} (${error.code ?? error.message})`, { cause: error });
+  if (error.name === 'TimeoutError')
+    return new PlugboardError('REQUEST_FAILED', `${url}: no answer within ${patience} ms`);
+  return new PlugboardError('NOT_RUNNING', `nothing answers at ${url} (${error.code ?? error.message})`, {
+    cause: error,
+  });
 }
 
 async function* messagesOf(response: IncomingMessage): AsyncGenerator<JsonObject> {

@@ -22,9 +22,8 @@ export class Console {
   constructor(json: boolean) {
     this.json = json;
     this.animated = process.stderr.isTTY === true && !json && process.env['TERM'] !== 'dumb';
-    // Whoever read the output may be gone (`plugboard tools | head`); that is no fault.
-    process.stdout.on('error', () => process.exit(exitCodeOf(undefined)));
-    process.stderr.on('error', () => {});
+    // Whoever read the output may be gone (`plugboard tools | head`): no fault, and no reason for a proxy to end.
+    for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   }
 
   /** Hides these values in everything that is written from now on. */
@@ -60,8 +59,26 @@ export class Console {
   /** Rows under a header, columns padded. */
   async table(header: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
     const { default: Table } = await import('cli-table3');
-    const none = { top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '', 'bottom-right': '' };
-    const chars = { ...none, left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ' };
+    const none = {
+      top: '',
+      'top-mid': '',
+      'top-left': '',
+      'top-right': '',
+      bottom: '',
+      'bottom-mid': '',
+      'bottom-left': '',
+      'bottom-right': '',
+    };
+    const chars = {
+      ...none,
+      left: '',
+      'left-mid': '',
+      mid: '',
+      'mid-mid': '',
+      right: '',
+      'right-mid': '',
+      middle: '  ',
+    };
     const head = header.map((title) => this.paint('bold', title));
     const table = new Table({ head, chars, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
     table.push(...rows.map((row) => row.map(oneLine)));
@@ -73,9 +90,10 @@ export class Console {
   }
 
   /** Says what went wrong and returns the exit code for it. */
-  async fail(error: unknown): Promise<number> {
-    const { PlugboardError } = await import('../errors.ts');
-    const known = error instanceof PlugboardError ? error : undefined;
+  fail(error: unknown): number {
+    const outer = isForPeople(error) ? error : undefined;
+    // A plugin that says itself what to do knows better than the general hint for plugins that fail.
+    const known = isForPeople(outer?.cause) ? outer.cause : outer;
     const text = error instanceof Error ? error.message : String(error);
     const code = known?.code ?? 'UNEXPECTED';
     const message = this.#masker.text(text);
@@ -88,6 +106,17 @@ export class Console {
     if (known === undefined && error instanceof Error) this.note(error.stack ?? '');
     return exitCodeOf(code);
   }
+}
+
+/** By its parts, because a plugin may throw the class of another copy of this package. */
+function isForPeople(error: unknown): error is Error & { code: string; hint: string } {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    'hint' in error &&
+    typeof error.code === 'string' &&
+    typeof error.hint === 'string'
+  );
 }
 
 /** Text without control characters: names and descriptions come from servers. */

@@ -7,12 +7,19 @@ import { exitCodes } from './exit-codes.ts';
 const marks = { ok: ['green', '✔'], warning: ['yellow', '!'], failure: ['red', '✘'] } as const;
 
 /** Checks everything that a start needs. Exit code 1 when something would make it fail. */
-export async function doctor(options: { readonly config?: string; readonly port?: number }, output: Console): Promise<number> {
+export async function doctor(
+  options: { readonly config?: string; readonly port?: number },
+  output: Console,
+): Promise<number> {
   const findings = await examine(options, output);
   const failed = findings.filter(({ result }) => result === 'failure').length;
   if (output.json) output.printJson({ ok: failed === 0, checks: findings });
   else {
-    const row = ({ result, subject, text, advice }: Finding) => [output.paint(marks[result][0], marks[result][1]), subject, advice === undefined ? text : `${text} → ${advice}`];
+    const row = ({ result, subject, text, advice }: Finding) => [
+      output.paint(marks[result][0], marks[result][1]),
+      subject,
+      advice === undefined ? text : `${text} → ${advice}`,
+    ];
     output.print(await output.table(['', 'check', 'result'], findings.map(row)));
     output.note(failed === 0 ? 'everything a start needs is there' : `${failed} of ${findings.length} checks failed`);
   }

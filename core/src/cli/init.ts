@@ -50,7 +50,10 @@ export async function init(options: { readonly config?: string }, output: Consol
   const workspace = path.join(path.dirname(file), 'workspace');
   await mkdir(workspace, { recursive: true });
   await writeFile(file, text, { flag: 'wx' });
-  const flags = path.dirname(file) === process.cwd() && path.basename(file) === usual ? '' : ` --config ${path.relative(process.cwd(), file)}`;
+  const flags =
+    path.dirname(file) === process.cwd() && path.basename(file) === usual
+      ? ''
+      : ` --config ${path.relative(process.cwd(), file)}`;
   const next = [`plugboard doctor${flags}`, `plugboard up${flags}`];
   if (output.json) output.printJson({ file, workspace, next });
   else {

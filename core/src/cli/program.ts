@@ -36,12 +36,19 @@ function addClients(program: Command, output: Console, settle: Settle): void {
   client(program.command('tools'))
     .description('list the tools that a caller of the running proxy sees')
     .argument('[selector]', 'only those that it matches, e.g. github:create_*')
-    .action(async (selector: string | undefined, options: ClientOptions) => settle(await (await import('./tools.ts')).tools(selector, options, output)));
+    .action(async (selector: string | undefined, options: ClientOptions) =>
+      settle(await (await import('./tools.ts')).tools(selector, options, output)),
+    );
   client(program.command('call'))
     .description('call a tool of the running proxy')
     .argument('<tool>', 'its name as `plugboard tools` lists it, or server:tool')
-    .argument('[arguments...]', 'one JSON object, `-` to read it from stdin, or key=value (text or JSON, by the tool’s schema) and key:=JSON')
-    .action(async (tool: string, values: string[], options: ClientOptions) => settle(await (await import('./call.ts')).call(tool, values, options, output)));
+    .argument(
+      '[arguments...]',
+      'one JSON object, `-` to read it from stdin, or key=value (text or JSON, by the tool’s schema) and key:=JSON',
+    )
+    .action(async (tool: string, values: string[], options: ClientOptions) =>
+      settle(await (await import('./call.ts')).call(tool, values, options, output)),
+    );
   client(program.command('servers'))
     .description('list the servers of the running proxy and how they are')
     .action(async (options: ClientOptions) => settle(await (await import('./servers.ts')).servers(options, output)));
@@ -51,7 +58,9 @@ function addHelpers(program: Command, output: Console, settle: Settle): void {
   common(program.command('doctor'))
     .description('check the configuration and everything it needs')
     .option('--port <number>', 'check this port, whatever the file says', toPort)
-    .action(async (options: { config?: string; port?: number }) => settle(await (await import('./doctor.ts')).doctor(options, output)));
+    .action(async (options: { config?: string; port?: number }) =>
+      settle(await (await import('./doctor.ts')).doctor(options, output)),
+    );
   common(program.command('init'))
     .description('write a configuration file to start from')
     .action(async (options: { config?: string }) => settle(await (await import('./init.ts')).init(options, output)));
@@ -69,7 +78,10 @@ function client(command: Command): Command {
   return common(command)
     .option('--port <number>', 'the port the proxy listens on, whatever the file says', toPort)
     .option('--grant <name>', 'speak as this grant of the file')
-    .option('--token-file <file>', 'speak with the token in this file (else: the environment variable PLUGBOARD_TOKEN)');
+    .option(
+      '--token-file <file>',
+      'speak with the token in this file (else: the environment variable PLUGBOARD_TOKEN)',
+    );
 }
 
 function toPort(text: string): number {

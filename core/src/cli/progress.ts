@@ -32,8 +32,10 @@ export async function showServers(board: Pick<BoardApi, 'servers'>, output: Cons
   }
   line.clear();
   if (output.json || stop.aborted) return;
-  if (shown.size === 0 && waiting.length === 0) output.print('no servers: add `mcpServers`, or a plugin such as filesystem or memory');
-  for (const { name } of waiting) output.print(`  ${output.paint('yellow', '…')} ${name}: still starting; clients are told when it is up`);
+  if (shown.size === 0 && waiting.length === 0)
+    output.print('no servers: add `mcpServers`, or a plugin such as filesystem or memory');
+  for (const { name } of waiting)
+    output.print(`  ${output.paint('yellow', '…')} ${name}: still starting; clients are told when it is up`);
 }
 
 function showServer(server: ServerStatus, output: Console): void {
@@ -42,8 +44,13 @@ function showServer(server: ServerStatus, output: Console): void {
     return;
   }
   const counts = [count(server.tools, 'tool'), count(server.resources, 'resource'), count(server.prompts, 'prompt')];
-  const text = server.state === 'ready' ? counts.filter((each) => each !== undefined).join(', ') || 'no tools' : `${server.state}: ${oneLine(server.reason ?? 'no reason given')}`;
-  output.print(`  ${server.state === 'ready' ? output.paint('green', '✔') : output.paint('red', '✘')} ${server.name}: ${text}`);
+  const text =
+    server.state === 'ready'
+      ? counts.filter((each) => each !== undefined).join(', ') || 'no tools'
+      : `${server.state}: ${oneLine(server.reason ?? 'no reason given')}`;
+  output.print(
+    `  ${server.state === 'ready' ? output.paint('green', '✔') : output.paint('red', '✘')} ${server.name}: ${text}`,
+  );
 }
 
 function count(number: number, noun: string): string | undefined {

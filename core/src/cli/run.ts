@@ -15,11 +15,11 @@ export async function run(args: readonly string[]): Promise<number> {
     await program.parseAsync([...args], { from: 'user' });
     return code;
   } catch (error) {
-    if (!isCommanderError(error)) return await output.fail(error);
+    if (!isCommanderError(error)) return output.fail(error);
     if (error.exitCode === 0) return exitCodes.ok;
     // No command was named: commander would have shown its help.
     if (error.code === 'commander.help' && !output.json) output.note(program.helpInformation());
-    return await output.fail(await usageError(error));
+    return output.fail(await usageError(error));
   }
 }
 
@@ -30,6 +30,9 @@ function isCommanderError(error: unknown): error is CommanderError {
 
 async function usageError(error: CommanderError): Promise<Error> {
   const { PlugboardError } = await import('../errors.ts');
-  const message = error.code === 'commander.help' ? 'name a command' : error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+  const message =
+    error.code === 'commander.help'
+      ? 'name a command'
+      : error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
   return new PlugboardError('USAGE', message);
 }

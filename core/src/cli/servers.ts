@@ -12,9 +12,14 @@ import type { ClientOptions } from './target.ts';
 export async function servers(options: ClientOptions, output: Console): Promise<number> {
   const { url, token } = await findTarget(options, output);
   const { body } = await getJson(new URL('/readyz', url).href, token);
-  if (!isObject(body) || typeof body['ready'] !== 'boolean') throw new PlugboardError('NOT_RUNNING', `${url}: what answers there is no Plugboard`);
+  if (!isObject(body) || typeof body['ready'] !== 'boolean')
+    throw new PlugboardError('NOT_RUNNING', `${url}: what answers there is no Plugboard`);
   const list = body['servers'];
-  if (!Array.isArray(list)) throw new PlugboardError('UNAUTHORIZED', `${url}: servers are named to callers with a credential only; here: --grant NAME, --token-file FILE, or PLUGBOARD_TOKEN`);
+  if (!Array.isArray(list))
+    throw new PlugboardError(
+      'UNAUTHORIZED',
+      `${url}: servers are named to callers with a credential only; here: --grant NAME, --token-file FILE, or PLUGBOARD_TOKEN`,
+    );
   if (output.json) output.printJson(body);
   else await print(list.filter(isObject), output);
   return exitCodes.ok;
@@ -23,9 +28,15 @@ export async function servers(options: ClientOptions, output: Console): Promise<
 const stateStyles = { ready: 'green', starting: 'yellow', failed: 'red' } as const;
 
 async function print(list: readonly JsonObject[], output: Console): Promise<void> {
-  const paintState = (state: string) => (state in stateStyles ? output.paint(stateStyles[state as keyof typeof stateStyles], state) : state);
-  const cell = (value: unknown) => (value === undefined || value === null ? '' : String(value));
-  const rows = list.map((server) => [cell(server['name']), paintState(cell(server['state'])), cell(server['tools']), cell(server['reason'])]);
+  const paintState = (state: string) =>
+    state in stateStyles ? output.paint(stateStyles[state as keyof typeof stateStyles], state) : state;
+  const cell = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
+  const rows = list.map((server) => [
+    cell(server['name']),
+    paintState(cell(server['state'])),
+    cell(server['tools']),
+    cell(server['reason']),
+  ]);
   if (rows.length > 0) output.print(await output.table(['server', 'state', 'tools', 'reason'], rows));
   output.note(`${rows.length} servers`);
 }

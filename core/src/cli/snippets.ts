@@ -20,10 +20,15 @@ export interface Running {
 /** Prints the three things to copy. */
 export async function printSnippets(running: Running, output: Console): Promise<void> {
   const { board, url, config } = running;
-  const [name, grant]: [string | undefined, Grant] = board.protected ? ([...board.grants][0] ?? [undefined, board.defaultGrant]) : [undefined, board.defaultGrant];
+  const [name, grant]: [string | undefined, Grant] = board.protected
+    ? ([...board.grants][0] ?? [undefined, board.defaultGrant])
+    : [undefined, board.defaultGrant];
   const tools = await board.tools(grant);
   const heading = (text: string) => output.print(`\n${output.paint('bold', text)}`);
-  if (board.protected) output.print(`\ncallers need a token: export PLUGBOARD_TOKEN=…  (grants: ${[...board.grants.keys()].join(', ') || 'none in the file'})`);
+  if (board.protected)
+    output.print(
+      `\ncallers need a token: export PLUGBOARD_TOKEN=…  (grants: ${[...board.grants.keys()].join(', ') || 'none in the file'})`,
+    );
   heading('List the tools');
   output.print(curlCall(url, board.protected));
   heading('Give them to a client (.mcp.json)');
@@ -42,7 +47,12 @@ export function curlCall(url: string, isProtected: boolean): string {
     [metaKey.clientCapabilities]: {},
   };
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: { _meta } });
-  const headers = ['Content-Type: application/json', 'Accept: application/json, text/event-stream', `MCP-Protocol-Version: ${protocol}`, 'Mcp-Method: tools/list'];
+  const headers = [
+    'Content-Type: application/json',
+    'Accept: application/json, text/event-stream',
+    `MCP-Protocol-Version: ${protocol}`,
+    'Mcp-Method: tools/list',
+  ];
   const lines = [`curl -sS ${url}`, ...headers.map((header) => `-H '${header}'`)];
   if (isProtected) lines.push('-H "Authorization: Bearer $PLUGBOARD_TOKEN"');
   return [...lines, `-d '${body}'`].join(' \\\n  ');
@@ -54,13 +64,21 @@ function clientBlock(name: string, url: string, isProtected: boolean): JsonObjec
 }
 
 /** `npx plugboard call TOOL …` for the tool that is easiest to call; listing when there is none. */
-function commandLine({ url, config, options }: Running, grant: string | undefined, tools: readonly ToolEntry[]): string {
+function commandLine(
+  { url, config, options }: Running,
+  grant: string | undefined,
+  tools: readonly ToolEntry[],
+): string {
   const flags: string[] = [];
-  if (config.file !== undefined && config.file !== findConfigFile(process.cwd())) flags.push('--config', quote(path.relative(process.cwd(), config.file)));
+  if (config.file !== undefined && config.file !== findConfigFile(process.cwd()))
+    flags.push('--config', quote(path.relative(process.cwd(), config.file)));
   if (options.port !== undefined) flags.push('--port', new URL(url).port);
   if (grant !== undefined) flags.push('--grant', quote(grant));
   const easiest = tools.toSorted((a, b) => difficulty(a) - difficulty(b))[0];
-  const command = easiest === undefined ? ['tools'] : ['call', easiest.name, ...requiredOf(easiest).map((key) => quote(`${key}=${sampleOf(easiest, key)}`))];
+  const command =
+    easiest === undefined
+      ? ['tools']
+      : ['call', easiest.name, ...requiredOf(easiest).map((key) => quote(`${key}=${sampleOf(easiest, key)}`))];
   return ['npx', 'plugboard', ...command, ...flags].join(' ');
 }
 
@@ -86,7 +104,13 @@ function sampleOf(entry: ToolEntry, key: string): string {
   const property = isObject(properties) ? properties[key] : undefined;
   if (!isObject(property)) return 'text';
   if (Array.isArray(property['enum'])) return String(property['enum'][0]);
-  const samples: Readonly<Record<string, string>> = { number: '1', integer: '1', boolean: 'true', array: '[]', object: '{}' };
+  const samples: Readonly<Record<string, string>> = {
+    number: '1',
+    integer: '1',
+    boolean: 'true',
+    array: '[]',
+    object: '{}',
+  };
   return samples[String(property['type'])] ?? 'text';
 }
 

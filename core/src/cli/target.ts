@@ -30,7 +30,11 @@ export async function findTarget(options: ClientOptions, output: Console): Promi
   const token = await findToken(options, config);
   if (token !== undefined) output.hide([token]);
   const url = urlOf(config);
-  if (url === undefined) throw new PlugboardError('NOT_RUNNING', `${config.file}: the plugin http is not configured, so there is nothing to connect to`);
+  if (url === undefined)
+    throw new PlugboardError(
+      'NOT_RUNNING',
+      `${config.file}: the plugin http is not configured, so there is nothing to connect to`,
+    );
   return { url, token };
 }
 
@@ -38,8 +42,9 @@ export async function findTarget(options: ClientOptions, output: Console): Promi
 export function urlOf(config: Config): string | undefined {
   const entry = config.plugins.find((each) => isEntryOf(each, 'http'));
   if (entry === undefined) return undefined;
-  const { host, port, path: endpoint } = { ...defaults, ...entry.options };
-  return `http://${reachable(host)}:${port}${endpoint}`;
+  const { host, port, path: endpoint } = entry.options;
+  const name = reachable(typeof host === 'string' ? host : defaults.host);
+  return `http://${name}:${typeof port === 'number' ? port : defaults.port}${typeof endpoint === 'string' ? endpoint : defaults.path}`;
 }
 
 /** An address that can be connected to: `0.0.0.0` and `::` only say where to listen. */
@@ -50,7 +55,8 @@ function reachable(host: string): string {
 }
 
 async function findToken({ grant, tokenFile }: ClientOptions, config: Config): Promise<string | undefined> {
-  if (grant !== undefined && tokenFile !== undefined) throw new PlugboardError('USAGE', '--grant and --token-file exclude each other');
+  if (grant !== undefined && tokenFile !== undefined)
+    throw new PlugboardError('USAGE', '--grant and --token-file exclude each other');
   if (tokenFile !== undefined) return await readToken(path.resolve(tokenFile));
   if (grant !== undefined) return tokenOf(grant, config);
   const token = process.env['PLUGBOARD_TOKEN'];
@@ -62,7 +68,8 @@ async function readToken(file: string): Promise<string> {
     throw new PlugboardError('USAGE', `--token-file: ${error.message}`);
   });
   const token = text.trim();
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new PlugboardError('USAGE', `--token-file: ${file} holds no token on a single line`);
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new PlugboardError('USAGE', `--token-file: ${file} holds no token on a single line`);
   return token;
 }
 
@@ -70,7 +77,10 @@ function tokenOf(grant: string, config: Config): string {
   const found = config.grants.find(({ name }) => name === grant);
   if (found === undefined) {
     const known = config.grants.map(({ name }) => name).join(', ');
-    throw new PlugboardError('USAGE', `--grant: there is no grant "${grant}" (${known === '' ? 'the file has none' : `known: ${known}`})`);
+    throw new PlugboardError(
+      'USAGE',
+      `--grant: there is no grant "${grant}" (${known === '' ? 'the file has none' : `known: ${known}`})`,
+    );
   }
   const unresolved = config.unresolved.get(found.token);
   if (unresolved !== undefined) throw new PlugboardError('CONFIG_REFERENCE', unresolved);

@@ -23,7 +23,13 @@ export async function tools(selector: string | undefined, options: ClientOptions
 }
 
 async function print(shown: readonly Tool[], count: number, output: Console): Promise<void> {
-  if (shown.length > 0) output.print(await output.table(['tool', 'what it does'], shown.map((tool) => [tool.name, summaryOf(tool)])));
+  if (shown.length > 0)
+    output.print(
+      await output.table(
+        ['tool', 'what it does'],
+        shown.map((tool) => [tool.name, summaryOf(tool)]),
+      ),
+    );
   output.note(shown.length === count ? `${count} tools` : `${shown.length} of ${count} tools`);
 }
 

@@ -1,5 +1,5 @@
 // `plugboard up`: starts the proxy, says where it is, follows the configuration file, and stops everything at a signal.
-import { loadConfig } from '../config.ts';
+import { isEntryOf, loadConfig } from '../config.ts';
 import type { Config, ConfigOverrides } from '../config.ts';
 import { watchConfig } from '../config-watch.ts';
 import type { ConfigWatch } from '../config-watch.ts';
@@ -39,6 +39,8 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   const overrides: ConfigOverrides = { port: options.port, stdio: options.stdio };
   const config = await loadConfig(options.config, overrides);
   output.hide(config.secrets);
+  const stdio = config.plugins.some((entry) => isEntryOf(entry, 'stdio'));
+  if (stdio) output.leaveStdout();
   const logs = createLog({ ...config.log, secrets: config.secrets });
   const log = logs.scope('core');
   const stopping = new Stopping(log);
@@ -46,7 +48,7 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   try {
     const host = await Host.start(config, logs);
     const following = followConfig({ config, overrides, host, logs, log, output, stopping });
-    if (options.stdio === true && options.port === undefined) stopping.whenInputEnds();
+    if (stdio) stopping.whenInputEnds();
     await announce(host, options, config, output, stopping);
     await stopping.requested;
     await (await following)?.close();
@@ -60,12 +62,20 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
 }
 
 /** Says where the proxy listens at once, which servers are up as they come up, and then what to do with it. */
-async function announce(host: Host, options: UpOptions, config: Config, output: Console, stopping: Stopping): Promise<void> {
+async function announce(
+  host: Host,
+  options: UpOptions,
+  config: Config,
+  output: Console,
+  stopping: Stopping,
+): Promise<void> {
   const url = host.service<HttpAddress>('http')?.address().url;
   if (output.json) output.printJson({ event: 'listening', version, url, config: config.file }, 0);
   else {
     output.print(`${output.paint('bold', `plugboard ${version}`)}, configured by ${config.file}`);
-    output.print(url === undefined ? 'serving its client over stdin and stdout' : `listening on ${output.paint('cyan', url)}`);
+    output.print(
+      url === undefined ? 'serving its client over stdin and stdout' : `listening on ${output.paint('cyan', url)}`,
+    );
   }
   await showServers(host.board, output, stopping.signal);
   if (stopping.signal.aborted) return;
@@ -84,7 +94,15 @@ interface Following {
 }
 
 /** Applies the file again whenever it changes. A broken one is refused, and the running one stays. */
-async function followConfig({ config, overrides, host, logs, log, output, stopping }: Following): Promise<ConfigWatch | undefined> {
+async function followConfig({
+  config,
+  overrides,
+  host,
+  logs,
+  log,
+  output,
+  stopping,
+}: Following): Promise<ConfigWatch | undefined> {
   await stopping.pause(watchAfter);
   if (stopping.signal.aborted) return undefined;
   const apply = async () => {
@@ -97,7 +115,10 @@ async function followConfig({ config, overrides, host, logs, log, output, stoppi
     log.info('the changed configuration is applied', { file: next.file });
     for (const warning of next.warnings) log.warn(warning);
   };
-  const refuse = (error: unknown) => log.error(`the changed configuration is refused, the running one stays: ${error instanceof Error ? error.message : String(error)}`);
+  const refuse = (error: unknown) =>
+    log.error(
+      `the changed configuration is refused, the running one stays: ${error instanceof Error ? error.message : String(error)}`,
+    );
   const watch = await watchConfig(config, apply, refuse).catch((error: unknown) => {
     log.warn(`changes of the configuration are not noticed: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;
@@ -118,12 +139,14 @@ async function stopWithin(host: Host, log: Log): Promise<void> {
 class Stopping {
   readonly #controller = new AbortController();
   readonly #log: Log;
+  #asked = false;
   /** Keeps the process alive when no plugin does. */
   readonly #alive = setInterval(() => {}, 2 ** 30);
   readonly requested: Promise<void>;
   readonly #signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   readonly #onSignal = (name: NodeJS.Signals, number: number) => this.#stop(name, number);
-  readonly #onStray = (error: unknown) => this.#log.error('nobody caught an error of a plugin or of the proxy; the proxy goes on', { error });
+  readonly #onStray = (error: unknown) =>
+    this.#log.error('nobody caught an error of a plugin or of the proxy; the proxy goes on', { error });
 
   constructor(log: Log) {
     this.#log = log;
@@ -137,7 +160,7 @@ class Stopping {
     return this.#controller.signal;
   }
 
-  /** Stops when stdin ends: with one client on stdin and stdout, nobody is left then. */
+  /** Stops when stdin ends: the client that started this process has gone. */
   whenInputEnds(): void {
     process.stdin.once('end', () => this.#controller.abort()).once('close', () => this.#controller.abort());
   }
@@ -159,8 +182,9 @@ class Stopping {
   }
 
   #stop(name: NodeJS.Signals, number: number): void {
-    // Whoever asks twice does not want to wait.
-    if (this.signal.aborted) process.exit(128 + number);
+    // Whoever asks twice does not want to wait. The end of stdin was no such asking: a plugin may still send its signal.
+    if (this.#asked) process.exit(128 + number);
+    this.#asked = true;
     this.#log.info(`${name}: stopping`);
     this.#controller.abort();
   }

@@ -1,0 +1,540 @@
+// The command line from outside: real processes, a real proxy with the real HTTP transport, and what they print.
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
+import { createServer } from 'node:http';
+import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Console } from '../src/cli/console.ts';
+import { exitCodes } from '../src/cli/exit-codes.ts';
+import { buildProgram } from '../src/cli/program.ts';
+import { isObject } from '../src/protocol/messages.ts';
+import type { JsonObject } from '../src/protocol/messages.ts';
+
+const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
+const core = new URL('../src/index.js', import.meta.url).href;
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+interface Result {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+interface RunOptions {
+  readonly cwd: string;
+  readonly env?: Record<string, string>;
+  readonly input?: string;
+}
+
+function start(
+  args: readonly string[],
+  { cwd, env = {} }: RunOptions,
+  command = process.execPath,
+): ChildProcessWithoutNullStreams {
+  const own = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env };
+  return spawn(command, command === process.execPath ? [main, ...args] : args, { cwd, env: own });
+}
+
+async function finish(child: ChildProcessWithoutNullStreams, input = ''): Promise<Result> {
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+  child.stdin.on('error', () => {}).end(input);
+  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
+  return { code, stdout, stderr };
+}
+
+const plugboard = (args: readonly string[], options: RunOptions) => finish(start(args, options), options.input);
+
+async function folder(t: ExecutionContext, files: Record<string, string> = {}): Promise<string> {
+  // A start takes half a second, and all tests of this file start several processes at once.
+  t.timeout(180_000);
+  const made = await mkdtemp(path.join(tmpdir(), 'plugboard-cli-'));
+  t.teardown(() => rm(made, { recursive: true, force: true }));
+  for (const [name, text] of Object.entries(files)) await writeFile(path.join(made, name), text);
+  return made;
+}
+
+/** A running `plugboard up --json`. */
+class Proxy {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly events: JsonObject[] = [];
+  stderr = '';
+  readonly ended: Promise<number | null>;
+  #changed: () => void = () => {};
+
+  constructor(t: ExecutionContext, args: readonly string[], options: RunOptions) {
+    this.child = start(['up', '--json', ...args], options);
+    let rest = '';
+    this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      const lines = (rest + text).split('\n');
+      rest = lines.pop() ?? '';
+      for (const line of lines) this.events.push(JSON.parse(line) as JsonObject);
+      this.#changed();
+    });
+    this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.stderr += text;
+      this.#changed();
+    });
+    this.ended = new Promise((resolve) => {
+      this.child.on('close', (code) => {
+        resolve(code);
+        this.#changed();
+      });
+    });
+    t.teardown(() => this.child.kill('SIGKILL'));
+  }
+
+  /** Waits until something that was written fits; fails when the process ends before. */
+  async until<Found>(find: () => Found | undefined | false): Promise<Found> {
+    for (;;) {
+      const found = find();
+      if (found !== undefined && found !== false) return found;
+      if (this.child.exitCode !== null) throw new Error(`the proxy ended with ${this.child.exitCode}: ${this.stderr}`);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, 500);
+        this.#changed = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  }
+
+  event(name: string): Promise<JsonObject> {
+    return this.until(() => this.events.find((each) => each['event'] === name));
+  }
+
+  async url(): Promise<string> {
+    return String((await this.event('listening'))['url']);
+  }
+
+  async stop(): Promise<number | null> {
+    this.child.kill('SIGINT');
+    return await this.ended;
+  }
+}
+
+/** A plugin file with one in-process server `demo`. */
+const demo = `
+import { definePlugin, localServer, localTool, z } from '${core}';
+const text = (value) => ({ content: [{ type: 'text', text: value }] });
+const tools = [
+  localTool({ name: 'echo', description: 'Says it again. With more.', input: z.object({ text: z.string().optional(), count: z.int().optional(), tags: z.array(z.string()).optional() }).strict(), run: (args) => text(JSON.stringify(args)) }),
+  localTool({ name: 'fail', description: 'Fails.', input: z.object({}), run: () => ({ ...text('it went wrong'), isError: true }) }),
+  localTool({ name: 'mixed', description: 'Everything but text.', input: z.object({}), run: () => ({ content: [
+    { type: 'image', data: 'AAAA', mimeType: 'image/png' }, { type: 'resource_link', uri: 'demo://a', name: 'a' },
+    { type: 'resource', resource: { uri: 'demo://b', text: 'embedded' } } ] }) }),
+  localTool({ name: 'hang', description: 'Waits.', input: z.object({}), run: (args, { signal }) => new Promise((resolve) => {
+    process.stderr.write('hanging\\n');
+    signal.addEventListener('abort', () => { process.stderr.write('cancelled\\n'); resolve(text('late')); });
+  }) }),
+];
+export default definePlugin({ id: 'demo', apiVersion: 1, apply({ servers }) {
+  servers.register(localServer({ name: 'demo', version: '1.0.0', isolation: 'task', tools, open: () => ({}) }));
+  setTimeout(() => Promise.reject(new Error('stray with secret-of-the-server')), 50);
+} });
+`;
+
+const openConfig = 'plugins: { http: { port: 0 }, ./demo.js: {} }\nlog: { format: json }\n';
+
+/** A proxy in a new folder, and what speaks to it. */
+async function running(t: ExecutionContext, config = openConfig, env: Record<string, string> = {}) {
+  const cwd = await folder(t, { 'plugboard.yaml': config, 'demo.js': demo });
+  const proxy = new Proxy(t, [], { cwd, env });
+  const { port } = new URL(await proxy.url());
+  await proxy.event('ready');
+  const run = (args: readonly string[], more: Partial<RunOptions> = {}) =>
+    plugboard([...args, '--port', port], { cwd, ...more });
+  return { cwd, proxy, port, run };
+}
+
+test('tools, call and servers find the running proxy and say what it has', async (t) => {
+  const { proxy, run } = await running(t);
+
+  const tools = await run(['tools']);
+  t.is(tools.code, exitCodes.ok, tools.stderr);
+  t.regex(tools.stdout, /^tool +what it does\n/);
+  t.regex(tools.stdout, /^demo_echo +Says it again\.$/m);
+  t.is(tools.stderr, '4 tools\n');
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: no colours into a pipe
+  t.notRegex(tools.stdout, /\u001b/);
+  const some = await run(['tools', 'demo:{echo,fail}', '--json']);
+  t.deepEqual(
+    (JSON.parse(some.stdout) as { tools: { name: string }[] }).tools.map(({ name }) => name),
+    ['demo_echo', 'demo_fail'],
+  );
+
+  const echo = async (...args: string[]) => {
+    const { code, stdout, stderr } = await run(['call', 'demo_echo', ...args]);
+    t.is(code, exitCodes.ok, stderr);
+    return JSON.parse(stdout) as unknown;
+  };
+  t.deepEqual(await echo(), {});
+  t.deepEqual(await echo('{"text":"a","count":1}'), { text: 'a', count: 1 });
+  t.deepEqual(await echo('text=5', 'count=5', 'tags=["x=y"]'), { text: '5', count: 5, tags: ['x=y'] });
+  t.deepEqual(await echo('text:="quoted"'), { text: 'quoted' });
+  t.is((await run(['call', 'demo:echo', '-'], { input: '{"text":"piped"}' })).stdout, '{"text":"piped"}\n');
+  t.is((await run(['call', 'demo_mixed'])).stdout, '[image image/png, 3 bytes]\n[resource demo://a]\nembedded\n');
+
+  const servers = await run(['servers']);
+  t.is(servers.code, exitCodes.ok, servers.stderr);
+  t.regex(servers.stdout, /^demo +ready +4$/m);
+  const list = JSON.parse((await run(['servers', '--json'])).stdout) as JsonObject;
+  t.is(list['ready'], true);
+
+  t.is(await proxy.stop(), exitCodes.ok);
+});
+
+test('what goes wrong has its exit code, its words and its hint', async (t) => {
+  const { proxy, cwd, run } = await running(t);
+
+  const failed = await run(['call', 'demo_fail']);
+  t.is(failed.code, exitCodes.toolError);
+  t.is(failed.stdout, 'it went wrong\n');
+  t.is(failed.stderr, 'error TOOL_FAILED: demo_fail failed\n→ the tool answered with an error; its text is above\n');
+  const failedJson = await run(['call', 'demo_fail', '--json']);
+  t.is(failedJson.code, exitCodes.toolError);
+  t.is((JSON.parse(failedJson.stdout) as JsonObject)['isError'], true);
+
+  const unknown = await run(['call', 'demo_ecko', '--json']);
+  t.is(unknown.code, exitCodes.error);
+  t.deepEqual(JSON.parse(unknown.stdout), {
+    error: {
+      code: 'TOOL_UNKNOWN',
+      message: 'this caller sees no tool "demo_ecko" (nearest: demo_echo)',
+      hint: 'see `plugboard tools` for the tools of this caller',
+    },
+  });
+  const isUsage = ({ code, stdout, stderr }: Result, words: RegExp) => {
+    t.is(code, exitCodes.usage, stderr);
+    t.is(stdout, '');
+    t.regex(stderr, words);
+    t.regex(stderr, /error USAGE: [^]*\n→ see `plugboard --help`/);
+  };
+  isUsage(
+    await run(['call', 'demo_echo', 'txt=1']),
+    /tool "demo_echo" has no argument "txt" \(known: text, count, tags; nearest: text\)/,
+  );
+  isUsage(await run(['call', 'demo_echo', 'nonsense']), /argument "nonsense": write key=value/);
+  isUsage(await run(['call', 'demo_echo', '{"a"']), /the arguments: /);
+  isUsage(await run(['call', 'demo_echo', 'count:=x']), /argument count: /);
+  isUsage(await plugboard(['call'], { cwd }), /missing required argument 'tool'/);
+  isUsage(await plugboard(['tols'], { cwd }), /unknown command 'tols' \(Did you mean tools\?\)/);
+  isUsage(await plugboard(['tools', '--prt', '1'], { cwd }), /unknown option '--prt'/);
+  isUsage(await plugboard(['up', '--port', '99999'], { cwd }), /must be a number from 0 to 65535/);
+  isUsage(await plugboard(['tools', '--grant', 'bob'], { cwd }), /there is no grant "bob" \(the file has none\)/);
+  isUsage(await plugboard([], { cwd }), /Usage: plugboard/);
+
+  t.is(await proxy.stop(), exitCodes.ok);
+  const gone = await run(['tools']);
+  t.is(gone.code, exitCodes.notRunning);
+  t.regex(
+    gone.stderr,
+    /error NOT_RUNNING: nothing answers at http:\/\/127\.0\.0\.1:\d+\/mcp \(ECONNREFUSED\)\n→ start the proxy/,
+  );
+});
+
+test('something else that listens there is told from a proxy', async (t) => {
+  const cwd = await folder(t, { 'plugboard.yaml': 'plugins: { http: {} }' });
+  const server = createServer((_, response) => response.writeHead(404).end('nothing here'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => server.close());
+  const address = server.address();
+  const port = String(typeof address === 'object' ? address?.port : '');
+  for (const command of [['tools'], ['servers']]) {
+    const { code, stderr } = await plugboard([...command, '--port', port], { cwd });
+    t.is(code, exitCodes.notRunning);
+    t.regex(stderr, /no Plugboard/);
+  }
+  const { code, stdout } = await plugboard(['doctor', '--port', port, '--json'], { cwd });
+  t.is(code, exitCodes.error);
+  const { checks } = JSON.parse(stdout) as { checks: JsonObject[] };
+  t.deepEqual(
+    checks.filter(({ result }) => result === 'failure').map(({ text }) => text),
+    ['another program listens on it'],
+  );
+});
+
+test('callers speak as a grant, by file or environment; tokens stand nowhere', async (t) => {
+  const tokens = { ALICE: 'alice-token-0123456789', BOB: 'bob-token-0123456789' };
+  const rules = (selector: string) => `tools: { allow: ["${selector}"] }`;
+  const config = `${openConfig}grants:\n  alice: { token: "\${env:ALICE}", ${rules('demo:echo')} }\n  bob: { token: "\${env:BOB}", ${rules('demo:*')} }\n`;
+  const { proxy, cwd, run } = await running(t, config, tokens);
+  await writeFile(path.join(cwd, 'token'), `${tokens.BOB}\n`);
+
+  const count = async (args: readonly string[], env: Record<string, string> = {}) => {
+    const { code, stderr } = await run(['tools', ...args], { env });
+    t.is(code, exitCodes.ok, stderr);
+    return stderr;
+  };
+  t.is(await count(['--grant', 'alice'], { ALICE: tokens.ALICE }), '1 tools\n');
+  t.is(await count(['--token-file', 'token']), '4 tools\n');
+  t.is(await count([], { PLUGBOARD_TOKEN: tokens.ALICE }), '1 tools\n');
+
+  const wrong = await run(['tools'], { env: { PLUGBOARD_TOKEN: 'wrong-token-0123456789' } });
+  t.is(wrong.code, exitCodes.error);
+  t.regex(wrong.stderr, /error UNAUTHORIZED/);
+  const unset = await run(['tools', '--grant', 'bob']);
+  t.regex(unset.stderr, /error CONFIG_REFERENCE: plugboard\.yaml:5:10: grants\.bob\.token: \$\{env:BOB\}/);
+  const hidden = await run(['servers']);
+  t.is(hidden.code, exitCodes.error);
+  t.regex(hidden.stderr, /error UNAUTHORIZED/);
+  t.is((await run(['servers', '--token-file', 'token'])).code, exitCodes.ok);
+
+  t.is(await proxy.stop(), exitCodes.ok);
+  const all = [proxy.stderr, JSON.stringify(proxy.events), wrong.stderr, unset.stderr, hidden.stderr].join();
+  for (const token of [...Object.values(tokens), 'wrong-token-0123456789']) t.false(all.includes(token));
+});
+
+test('up follows its file: a change is applied, a broken one is refused, and a stray error ends nothing', async (t) => {
+  const config = `${openConfig}grants: { a: { token: "\${env:SECRET}", tools: { allow: ["*"] } } }\n`;
+  const secret = 'secret-of-the-server';
+  const { proxy, cwd, run } = await running(t, config, { SECRET: secret });
+  const env = { PLUGBOARD_TOKEN: secret };
+  await proxy.until(() => proxy.stderr.includes('stray with ***'));
+  t.is((await run(['tools'], { env })).stderr, '4 tools\n');
+
+  await writeFile(path.join(cwd, 'plugboard.yaml'), `${config.replace('["*"]', '["demo:echo"]')}`);
+  await proxy.until(() => proxy.stderr.includes('the changed configuration is applied'));
+  t.is((await run(['tools'], { env })).stderr, '1 tools\n');
+
+  await writeFile(path.join(cwd, 'plugboard.yaml'), 'plugins: { http: { prot: 1 } }\n');
+  await proxy.until(() => proxy.stderr.includes('is refused, the running one stays'));
+  // The file is broken, so the client reads another one.
+  await writeFile(path.join(cwd, 'good.yaml'), 'plugins: { http: {} }');
+  t.is((await run(['tools', '--config', 'good.yaml'], { env })).stderr, '1 tools\n');
+  t.is(await proxy.stop(), exitCodes.ok);
+  t.false(proxy.stderr.includes(secret));
+  t.regex(proxy.stderr, /plugboard\.yaml:1:20: plugins\.http: unknown key \\"prot\\"/);
+});
+
+test('Ctrl-C cancels a call, and a second signal ends a proxy at once', async (t) => {
+  const { proxy, cwd, port } = await running(t);
+  const call = start(['call', 'demo_hang', '--port', port], { cwd });
+  await proxy.until(() => proxy.stderr.includes('hanging'));
+  call.kill('SIGINT');
+  const { code, stderr } = await finish(call);
+  t.is(code, exitCodes.error);
+  t.regex(stderr, /given up/);
+  await proxy.until(() => proxy.stderr.includes('cancelled'));
+
+  const hanging = start(['call', 'demo_hang', '--port', port], { cwd });
+  const hung = finish(hanging);
+  await proxy.until(() => proxy.stderr.split('hanging').length > 2);
+  proxy.child.kill('SIGTERM');
+  await proxy.until(() => proxy.stderr.includes('SIGTERM: stopping'));
+  proxy.child.kill('SIGTERM');
+  // It may have drained in between; then the first signal was enough.
+  t.true([143, 0].includes((await proxy.ended) ?? -1));
+  t.not((await hung).code, exitCodes.ok);
+});
+
+test('up --stdio serves the client that started it, and ends with it; stdout is the protocol’s alone', async (t) => {
+  const cwd = await folder(t, { 'plugboard.yaml': openConfig, 'demo.js': demo });
+  const messages = [
+    {
+      jsonrpc: '2.0',
+      id: 1,
+      method: 'initialize',
+      params: { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } },
+    },
+    { jsonrpc: '2.0', method: 'notifications/initialized' },
+    { jsonrpc: '2.0', id: 2, method: 'tools/call', params: { name: 'demo_echo', arguments: { text: 'over stdio' } } },
+  ];
+  for (const extra of [[], ['--port', '0']]) {
+    const child = start(['up', '--stdio', ...extra], { cwd });
+    t.teardown(() => child.kill('SIGKILL'));
+    const lines: JsonObject[] = [];
+    let stderr = '';
+    child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));
+    const answered = new Promise<void>((resolve) => {
+      let rest = '';
+      child.stdout.setEncoding('utf8').on('data', (text: string) => {
+        const parts = (rest + text).split('\n');
+        rest = parts.pop() ?? '';
+        lines.push(...parts.map((line) => JSON.parse(line) as JsonObject));
+        if (lines.some(({ id }) => id === 2)) resolve();
+      });
+      child.on('close', () => resolve());
+    });
+    for (const message of messages) child.stdin.write(`${JSON.stringify(message)}\n`);
+    await answered;
+    const ended = new Promise<number | null>((resolve) => child.on('close', resolve));
+    child.stdin.end();
+    t.is(await ended, exitCodes.ok, stderr);
+    t.true(lines.every((line) => line['jsonrpc'] === '2.0'));
+    const result = lines.find(({ id }) => id === 2)?.['result'];
+    t.deepEqual(isObject(result) ? result['content'] : undefined, [{ type: 'text', text: '{"text":"over stdio"}' }]);
+    t.is(/listening on http/.test(stderr), extra.length > 0, stderr);
+  }
+});
+
+test('init, doctor, up: what is printed works as it is printed', async (t) => {
+  const cwd = await folder(t);
+  const init = await plugboard(['init'], { cwd });
+  t.is(init.code, exitCodes.ok, init.stderr);
+  t.regex(init.stdout, /next: plugboard doctor, then plugboard up/);
+  t.true((await stat(path.join(cwd, 'workspace'))).isDirectory());
+  const again = await plugboard(['init', '--json'], { cwd });
+  t.is(again.code, exitCodes.error);
+  t.is((JSON.parse(again.stdout) as { error: { code: string } }).error.code, 'CONFIG_EXISTS');
+
+  const doctor = await plugboard(['doctor', '--port', '0', '--json'], { cwd });
+  t.is(doctor.code, exitCodes.ok, doctor.stdout);
+
+  const up = start(['up', '--port', '0'], { cwd });
+  t.teardown(() => up.kill('SIGKILL'));
+  const ended = finish(up);
+  let printed = '';
+  await new Promise<void>((resolve) => {
+    up.stdout.on('data', (text: string) => {
+      printed += text;
+      if (printed.includes('Ctrl-C stops')) resolve();
+    });
+    up.on('close', () => resolve());
+  });
+  t.regex(
+    printed,
+    /^plugboard \d+\.\d+\.\d+, configured by .*plugboard\.yaml\nlistening on http:\/\/127\.0\.0\.1:\d+\/mcp\n/,
+  );
+  t.regex(printed, /✔ filesystem: 14 tools/);
+  t.regex(printed, /✔ memory: 9 tools/);
+
+  const section = (from: string, to: string) =>
+    printed.slice(printed.indexOf(from) + from.length, printed.indexOf(to)).trim();
+  const curl = await finish(start(['-c', section('List the tools', 'Give them')], { cwd }, 'sh'));
+  t.is(curl.code, 0, curl.stderr);
+  t.is((JSON.parse(curl.stdout) as { result: { tools: unknown[] } }).result.tools.length, 23);
+
+  const block = JSON.parse(section('(.mcp.json)', 'Call one')) as { mcpServers: { plugboard: JsonObject } };
+  t.is(block.mcpServers.plugboard['type'], 'http');
+  t.regex(String(block.mcpServers.plugboard['url']), /^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
+
+  const command = section('Call one', 'Ctrl-C');
+  t.regex(command, /^npx plugboard call /);
+  const call = await finish(
+    start(['-c', command.replace('npx plugboard', `'${process.execPath}' '${main}'`)], { cwd }, 'sh'),
+  );
+  t.is(call.code, exitCodes.ok, call.stderr);
+  up.kill('SIGINT');
+  t.is((await ended).code, exitCodes.ok);
+});
+
+test('doctor names everything that is missing, and what to do', async (t) => {
+  const cwd = await folder(t, {
+    'plugboard.yaml': [
+      'plugins: { http: { port: 1, prot: 2 }, nosuch: {}, upstream: {} }',
+      'mcpServers:',
+      '  found: { command: node }',
+      '  missing: { command: no-such-program-anywhere }',
+      '  homeless: { command: node, cwd: ./nowhere }',
+      '  remote: { url: "http://127.0.0.1:1/", headers: { Authorization: "Bearer ${env:NOT_SET}" } }',
+      'grants: { a: { token: literal-token-0123456789, tools: { allow: ["*"] } } }',
+    ].join('\n'),
+  });
+  const { code, stdout } = await plugboard(['doctor', '--json'], { cwd });
+  t.is(code, exitCodes.error);
+  const { ok, checks } = JSON.parse(stdout) as {
+    ok: boolean;
+    checks: { subject: string; result: string; text: string; advice?: string }[];
+  };
+  t.false(ok);
+  const of = (subject: string, result: string) =>
+    checks.find((check) => check.subject === subject && check.result === result)?.text ?? '';
+  t.regex(of('node', 'ok'), /^v\d+/);
+  t.regex(of('configuration', 'warning'), /grants\.a\.token: is written into the file/);
+  t.regex(of('reference', 'failure'), /:6:\d+: mcpServers\.remote\.headers\.Authorization: \$\{env:NOT_SET\}/);
+  t.regex(of('plugin http', 'failure'), /unknown key "prot"/);
+  t.regex(of('plugin nosuch', 'failure'), /@plugboard\/nosuch is not installed/);
+  t.regex(of('server found', 'ok'), /\/node$/);
+  t.regex(of('server missing', 'failure'), /"no-such-program-anywhere" is not found/);
+  t.regex(of('server homeless', 'failure'), /nowhere does not exist/);
+  t.true(checks.every((check) => check.result !== 'failure' || (check.advice ?? '') !== ''));
+  t.false(stdout.includes('literal-token'));
+
+  const broken = await plugboard(['doctor'], { cwd: await folder(t, { 'plugboard.yaml': 'tool: 1' }) });
+  t.is(broken.code, exitCodes.error);
+  t.regex(broken.stdout, /✘ +configuration +plugboard\.yaml:1:1: unknown key "tool"/);
+  const none = await plugboard(['doctor'], { cwd: await folder(t) });
+  t.regex(none.stdout, /✘ +configuration +none of plugboard\.yaml, plugboard\.yml, plugboard\.json is in/);
+});
+
+test('up says why it cannot start, and leaves nothing behind', async (t) => {
+  for (const [config, code, words] of [
+    ['plugins: { nosuch: {} }', 'PLUGIN_NOT_FOUND', /@plugboard\/nosuch is not installed/],
+    ['plugins: { http: { prot: 1 } }', 'PLUGIN_OPTIONS', /plugboard\.yaml:1:20: plugins\.http: unknown key "prot"/],
+    ['plugin: {}', 'CONFIG_INVALID', /nearest: plugins/],
+  ] as const) {
+    const cwd = await folder(t, { 'plugboard.yaml': config });
+    const { code: exit, stdout, stderr } = await plugboard(['up'], { cwd });
+    t.is(exit, exitCodes.error);
+    t.is(stdout, '');
+    t.true(stderr.includes(`error ${code}: `), stderr);
+    t.regex(stderr, words);
+    t.regex(stderr, /\n→ \w/);
+  }
+});
+
+test('colours appear on a terminal, and not when they are unwanted', async (t) => {
+  const { proxy, cwd, port } = await running(t);
+  const command = `'${process.execPath}' '${main}' tools --port ${port}`;
+  const terminal = (env: Record<string, string>) =>
+    finish(start(['-qec', command, '/dev/null'], { cwd, env: { TERM: 'xterm', ...env } }, 'script'));
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  t.regex((await terminal({})).stdout, /\u001b\[1mtool/);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  t.notRegex((await terminal({ NO_COLOR: '1' })).stdout, /\u001b\[\d+m/);
+  t.is(await proxy.stop(), exitCodes.ok);
+});
+
+test('docs/cli.md says what the program says', async (t) => {
+  const page = await readFile(path.join(root, 'docs', 'cli.md'), 'utf8');
+  const sections = new Map(
+    page
+      .split(/^## /m)
+      .slice(1)
+      .map((text) => [text.slice(0, text.indexOf('\n')), text]),
+  );
+  const rowsOf = (text: string) =>
+    [...text.matchAll(/^\| `(.+?)` \| (.+) \|$/gm)].map(([, name, meaning]) => [name, meaning]);
+  const program = buildProgram(new Console(false), () => {});
+  t.deepEqual(
+    [...sections.keys()],
+    ['Exit codes', ...program.commands.map((command) => `\`plugboard ${command.name()}\``)],
+  );
+  for (const command of program.commands) {
+    const text = sections.get(`\`plugboard ${command.name()}\``) ?? '';
+    t.is(text.split('\n')[2], command.description());
+    const bracket = (name: string, required: boolean, variadic: boolean) =>
+      required ? `<${name}>` : `[${name}${variadic ? '...' : ''}]`;
+    t.deepEqual(rowsOf(text), [
+      ...command.registeredArguments.map((argument) => [
+        bracket(argument.name(), argument.required, argument.variadic),
+        argument.description,
+      ]),
+      ...command.options.map((option) => [option.flags, option.description]),
+    ]);
+    t.true(
+      ['--config', '--json'].every((flag) => command.options.some(({ long }) => long === flag)),
+      command.name(),
+    );
+  }
+  const codes = [...(sections.get('Exit codes') ?? '').matchAll(/^\| (\d+) \| `(\w+)` \|/gm)].map(([, code, name]) => [
+    name,
+    Number(code),
+  ]);
+  t.deepEqual(codes, Object.entries(exitCodes));
+});
+
+test('the version is that of the package', async (t) => {
+  const manifest: unknown = JSON.parse(await readFile(path.join(root, 'core', 'package.json'), 'utf8'));
+  const { code, stdout } = await plugboard(['--version'], { cwd: await folder(t) });
+  t.is(code, exitCodes.ok);
+  t.is(stdout, `${String(isObject(manifest) ? manifest['version'] : '')}\n`);
+});
