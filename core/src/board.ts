@@ -16,7 +16,7 @@ import { isObject, isRequestId, metaKey, newVersions, oldVersions, rpcCode } fro
 import type { Capabilities, Implementation, JsonObject, RequestId, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import { Requests } from './requests.ts';
 import { Servers } from './servers.ts';
-import type { Server, ServerLimits } from './servers.ts';
+import type { Server, ServerLimits } from './server.ts';
 import { Session } from './session.ts';
 import type { Reply } from './session.ts';
 import { ListingMaker } from './toolset.ts';
@@ -300,7 +300,7 @@ export class Board implements BoardApi {
       return;
     }
     if (method !== 'notifications/roots/list_changed') return;
-    for (const server of this.serverRegistry.all()) server.tell(session, method, params);
+    for (const server of this.serverRegistry.all()) server.leases.tell(session, method, params);
   }
 
   deliver(session: Session, response: RpcResponse): void {

@@ -48,6 +48,8 @@ export interface Connection {
   /** The era the server speaks on this connection; calls are handed over in that era's shape. */
   readonly era: Era;
   readonly info: ServerInfo;
+  /** New era: true when this connection has a server process of its own, whose change notices no other connection hears. */
+  readonly separate?: boolean | undefined;
   /** Sends a call; ends it by `call.resolve` or `call.fail`. Must not throw. */
   send(call: UpstreamCall): void;
   /** Sends a notification of the client (old era). */

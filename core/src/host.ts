@@ -14,8 +14,8 @@ import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
 import type { Log } from './plugin.ts';
 import { Scope, ServiceTable } from './scope.ts';
-import { defaultServerLimits } from './servers.ts';
-import type { Server } from './servers.ts';
+import { defaultServerLimits } from './server.ts';
+import type { Server } from './server.ts';
 import { version } from './version.ts';
 
 /** Gives every plugin a log of its own. */

@@ -4,7 +4,7 @@ import type { JsonObject, RequestId, RpcNotification } from './protocol/messages
 import { listKinds, listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { Lease } from './lease.ts';
-import type { Server } from './servers.ts';
+import type { Server } from './server.ts';
 import type { Reply, Session } from './session.ts';
 import type { View } from './toolset.ts';
 

@@ -56,7 +56,11 @@ export function localServer<State>(server: LocalServer<State>): ServerDefinition
     kind: 'in-process',
     isolation: server.isolation,
     asks: false,
-    open: async (key, events) => new LocalConnection(server, list, key.kind === 'catalogue' ? undefined : await server.open(key), events),
+    open: async (key, events) => {
+      // A shared server's one connection also lists; of the others the catalogue's connection never runs a tool.
+      const listsOnly = key.kind === 'catalogue' && server.isolation !== 'shared';
+      return new LocalConnection(server, list, listsOnly ? undefined : await server.open(key), events);
+    },
   };
 }
 

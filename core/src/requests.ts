@@ -14,7 +14,8 @@ import type { JsonObject, Tool, ToolResult } from './protocol/messages.ts';
 import { existsIn, isLogLevel, listKindOf } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
-import type { Server, Servers } from './servers.ts';
+import type { Server } from './server.ts';
+import type { Servers } from './servers.ts';
 import { TaskRoutes, wantsTask } from './task-routes.ts';
 import { Listing } from './toolset.ts';
 import type { EntryOf, ListingMaker, View } from './toolset.ts';
@@ -242,7 +243,7 @@ export class Requests {
     if (!isLogLevel(level)) return Answer.error(rpcCode.invalidParams, 'logging/setLevel needs one of the log levels of the specification');
     session.logLevel = level;
     for (const server of this.#tools.servers.all()) {
-      for (const lease of server.leases.values()) if (lease instanceof Lease && lease.sessions.has(session)) lease.wantLogs(level, caller);
+      for (const lease of server.leases.open()) if (lease.sessions.has(session)) lease.wantLogs(level, caller);
     }
     return Answer.result({});
   }

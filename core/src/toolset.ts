@@ -10,7 +10,8 @@ import { listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import { compileRules } from './selectors.ts';
 import type { RuleMatcher } from './selectors.ts';
-import type { Server, Servers } from './servers.ts';
+import type { Server } from './server.ts';
+import type { Servers } from './servers.ts';
 import { createHash } from 'node:crypto';
 
 /** The entry type of each list. */

@@ -3,7 +3,7 @@ import { RefusedRequest } from './errors.ts';
 import { Answer } from './protocol/answer.ts';
 import { metaKey, newVersions, rpcCode } from './protocol/messages.ts';
 import type { Capabilities, Implementation, JsonObject } from './protocol/messages.ts';
-import type { Server } from './servers.ts';
+import type { Server } from './server.ts';
 import type { ListingMaker, View } from './toolset.ts';
 
 /** Servers come and go, so the endpoint of all servers offers everything from the start. */

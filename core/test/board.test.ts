@@ -268,4 +268,6 @@ test('grants have connections of their own where a server is isolated by task', 
   t.is(ownA, ownA2);
   t.not(ownA, ownB);
   t.not(eachA, eachA2);
+  const client = await TestClient.old(board, board.grants.get('alice'));
+  t.is((await client.echo('common_who'))?.lease, 'catalogue');
 });

@@ -92,6 +92,7 @@ export class Child {
   ask<T>(message: object, ms = 120_000): Promise<T> {
     const child = this.#process;
     return new Promise((resolve, reject) => {
+      if (this.#ended) return reject(this.failure('cannot be asked anything'));
       const settle = (act: () => void): void => {
         clearTimeout(timer);
         child.off('message', answered);
@@ -100,7 +101,8 @@ export class Child {
       };
       const answered = (answer: unknown): void => settle(() => resolve(answer as T));
       const ended = (): void => settle(() => reject(this.failure('ended while it was asked something')));
-      const late = (): void => settle(() => reject(this.failure(`did not answer ${JSON.stringify(message)} in ${ms} ms`)));
+      const late = (): void =>
+        settle(() => reject(this.failure(`did not answer ${JSON.stringify(message)} in ${ms} ms`)));
       const timer = setTimeout(late, ms);
       child.on('message', answered);
       child.on('close', ended);
@@ -142,7 +144,9 @@ function stat(pid: number): string[] {
 
 /** User and system time in ticks of 10 ms, with that of children already waited for. */
 function ticks(pid: number): number {
-  return stat(pid).slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
+  return stat(pid)
+    .slice(11, 15)
+    .reduce((sum, field) => sum + Number(field), 0);
 }
 
 function descendants(pid: number): number[] {

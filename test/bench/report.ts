@@ -45,7 +45,14 @@ export function tableOf(findings: Finding[]): string {
     finding.detail ?? '',
   ]);
   const widths = [0, 1, 2, 3, 4].map((column) => Math.max(...rows.map((row) => row[column]?.length ?? 0)));
-  return rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ').trimEnd()).join('\n');
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n');
 }
 
 /** Writes everything that was measured to a file under .cache/bench and returns its path. */
@@ -54,7 +61,13 @@ export function writeRaw(what: object): string {
   mkdirSync(folder, { recursive: true });
   const time = new Date().toISOString();
   const file = join(folder, `${time.replaceAll(/[:.]/g, '-')}.json`);
-  const machine = { node: process.version, cpu: cpus()[0]?.model, cores: cpus().length, memory: totalmem(), load: loadavg() };
+  const machine = {
+    node: process.version,
+    cpu: cpus()[0]?.model,
+    cores: cpus().length,
+    memory: totalmem(),
+    load: loadavg(),
+  };
   writeFileSync(file, JSON.stringify({ time, machine, ...what }, undefined, 1));
   return file;
 }

@@ -2,7 +2,7 @@
 import type { Bench, Case, Finding, Samples } from '../bench.ts';
 import type { Era, Work } from '../load/caller.ts';
 import { compiled } from '../process.ts';
-import { type Running, type ServerAddress, startTarget } from '../targets/proxy.ts';
+import { type Proxy, type Running, type ServerAddress, startTarget } from '../targets/proxy.ts';
 
 /** Upstreams of one era each, named by it. */
 export interface Upstreams {
@@ -28,6 +28,15 @@ export function stdioServer(era: Era): ServerAddress {
   return { command: process.execPath, args: [compiled('targets/upstream-stdio.js'), '--era', era] };
 }
 
+/** Those of `servers` that `proxy` can talk to: the SDK's v1 does not even start in front of a new-era one. */
+export function reachable(
+  proxy: Pick<Proxy, 'pairs'>,
+  servers: Record<Era, ServerAddress>,
+): Record<string, ServerAddress> {
+  const spoken = new Set(proxy.pairs.map((pair) => erasOf(pair).server as string));
+  return Object.fromEntries(Object.entries(servers).filter(([era]) => spoken.has(era)));
+}
+
 /** `old → new`: an old client in front of a new upstream. */
 export function erasOf(pair: string): { client: Era; server: Era } {
   const [client, server] = pair.split(' → ') as [Era, Era];
@@ -39,7 +48,7 @@ export type Load = Pick<Case, 'concurrency' | 'calls'>;
 
 /** Calls for a proxy that takes about a millisecond for each: fewer, and still many times the clock's grain. */
 export function slowLoad(bench: Bench): Load {
-  return { concurrency: 32, calls: bench.calls(2000) };
+  return { concurrency: 32, calls: bench.calls(1000) };
 }
 
 /** The load under which CPU per call is measured. */
@@ -48,7 +57,13 @@ export function fullLoad(bench: Bench): Load {
 }
 
 /** One case for each pair of eras, through `/mcp` with prefixed names, called `<name> <pair>`. */
-export function pairCases(name: string, target: Running, pairs: readonly string[], load: Load, work = echoWork): Case[] {
+export function pairCases(
+  name: string,
+  target: Running,
+  pairs: readonly string[],
+  load: Load,
+  work = echoWork,
+): Case[] {
   return pairs.map((pair) => {
     const { client, server } = erasOf(pair);
     return { name: `${name} ${pair}`, target, path: '/mcp', era: client, work: work(`${server}_`), ...load };

@@ -1,6 +1,7 @@
 // tools/call over HTTP to HTTP upstreams: CPU per call against the echo and against proxies composed of the SDK.
 import type { Bench, Case, Samples } from '../bench.ts';
-import { proxies, type ProxyName, startTarget } from '../targets/proxy.ts';
+import type { Era } from '../load/caller.ts';
+import { proxies, type Proxy, type ServerAddress, startTarget } from '../targets/proxy.ts';
 import * as common from './common.ts';
 
 const entry = 'http';
@@ -9,7 +10,7 @@ const references = ['relay', 'sdk-v1', 'sdk-v2'] as const;
 export async function measureHttp(bench: Bench): Promise<void> {
   const upstreams = await common.startUpstreams();
   const servers = common.addresses(upstreams);
-  const proxy = await bench.proxy.start(servers);
+  const proxy = await bench.proxy.start(common.reachable(bench.proxy, servers));
   const echo = await startTarget('echo');
   const load = common.fullLoad(bench);
   const cases: Case[] = [
@@ -30,15 +31,14 @@ export async function measureHttp(bench: Bench): Promise<void> {
   judge(bench, samples, cases);
 }
 
-async function referenceCases(bench: Bench, servers: Record<string, { url: string } | object>): Promise<Case[]> {
+async function referenceCases(bench: Bench, servers: Record<Era, ServerAddress>): Promise<Case[]> {
   const cases: Case[] = [];
   for (const name of references) {
-    // v1 does not connect to an upstream of the new era at all.
-    const known = name === 'sdk-v1' ? { old: servers['old'] } : servers;
-    const target = await startTarget(name, ['--servers', JSON.stringify(known)]);
+    const reference: Proxy = proxies[name];
+    const target = await reference.start(common.reachable(reference, servers));
     const load = name === 'relay' ? common.fullLoad(bench) : common.slowLoad(bench);
-    const pairs: readonly string[] = proxies[name satisfies ProxyName].pairs;
-    cases.push(...common.pairCases(name, target, pairs.filter((pair) => !/old → new|new → old/.test(pair)), load));
+    const pairs = reference.pairs.filter((pair) => pair === 'old → old' || pair === 'new → new');
+    cases.push(...common.pairCases(name, target, pairs, load));
   }
   return cases;
 }

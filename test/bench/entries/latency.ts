@@ -7,7 +7,7 @@ const pairs = ['old → old', 'new → new'] as const;
 
 export async function measureLatency(bench: Bench): Promise<void> {
   const upstreams = await common.startUpstreams();
-  const proxy = await bench.proxy.start(common.addresses(upstreams));
+  const proxy = await bench.proxy.start(common.reachable(bench.proxy, common.addresses(upstreams)));
   const load = { concurrency: 1, calls: bench.calls(3000) };
   const measured = pairs.filter((pair) => bench.proxy.pairs.includes(pair));
   const direct = (['old', 'new'] as const).map((era) => common.directCase('upstream', upstreams[era], era, load));

@@ -30,7 +30,8 @@ async function openSessions(url: string, count: number): Promise<Caller[]> {
   for (let n = 0; n < count; n++) {
     const caller = new Caller(connection, `${url}/mcp`, 'old');
     await caller.open();
-    if (caller.session === undefined) throw new Error('initialize was answered without Mcp-Session-Id: nothing to measure');
+    if (caller.session === undefined)
+      throw new Error('initialize was answered without Mcp-Session-Id: nothing to measure');
     await caller.names();
     const wrong = await caller.work({ kind: 'call', tool: 'bench_echo' });
     if (wrong !== undefined) throw new Error(wrong);
@@ -96,12 +97,31 @@ export async function measureSessions(bench: Bench): Promise<void> {
     };
     const name = `${count} idle sessions, upstream ${isolation}`;
     const detail = `resident ${(of('rss') / 1000).toFixed(1)} kB each, ${of('upstreamOpen')} upstream sessions`;
-    bench.find({ entry, name: `${name}: memory each`, value: of('idle') / 1000, unit: 'kB', limit: { most: 20 }, detail });
-    bench.find({ entry, name: `${name}: kept after their end, each`, value: of('kept') / 1000, unit: 'kB', limit: { most: 1 } });
+    bench.find({
+      entry,
+      name: `${name}: memory each`,
+      value: of('idle') / 1000,
+      unit: 'kB',
+      limit: { most: 20 },
+      detail,
+    });
+    bench.find({
+      entry,
+      name: `${name}: kept after their end, each`,
+      value: of('kept') / 1000,
+      unit: 'kB',
+      limit: { most: 1 },
+    });
     const left = Math.max(...rounds.map((round) => round.upstreamLeft));
     bench.find({ entry, name: `${name}: upstream sessions left open`, value: left, unit: '', limit: { most: 0 } });
     if (isolation === 'shared') continue;
     // Otherwise "none left open" would also hold for a proxy that never opened one.
-    bench.find({ entry, name: `${name}: upstream sessions opened`, value: of('upstreamOpen'), unit: '', limit: { least: count } });
+    bench.find({
+      entry,
+      name: `${name}: upstream sessions opened`,
+      value: of('upstreamOpen'),
+      unit: '',
+      limit: { least: count },
+    });
   }
 }

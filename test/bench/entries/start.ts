@@ -34,6 +34,18 @@ export async function measureStart(bench: Bench): Promise<void> {
   const proxy = rounds.map((round) => round.proxy);
   const bare = rounds.map((round) => round.bare);
   const detail = `p90 ${quantile(proxy, 0.9).toFixed(0)} ms; bare node ${median(bare).toFixed(0)} ms`;
-  bench.find({ entry, name: 'start to first tools/list', value: median(proxy), unit: 'ms', limit: { most: 250 }, detail });
-  bench.find({ entry, name: 'start to first tools/list', value: paired(proxy, bare, (a, b) => a / b), unit: '× bare node' });
+  bench.find({
+    entry,
+    name: 'start to first tools/list',
+    value: median(proxy),
+    unit: 'ms',
+    limit: { most: 250 },
+    detail,
+  });
+  bench.find({
+    entry,
+    name: 'start to first tools/list',
+    value: paired(proxy, bare, (a, b) => a / b),
+    unit: '× bare node',
+  });
 }

@@ -6,7 +6,8 @@ import * as common from './common.ts';
 const entry = 'stdio';
 
 export async function measureStdio(bench: Bench): Promise<void> {
-  const proxy = await bench.proxy.start({ old: common.stdioServer('old'), new: common.stdioServer('new') });
+  const servers = { old: common.stdioServer('old'), new: common.stdioServer('new') };
+  const proxy = await bench.proxy.start(common.reachable(bench.proxy, servers));
   const echo = await startTarget('echo');
   const load = common.fullLoad(bench);
   const proxied = common.pairCases('proxy', proxy, bench.proxy.pairs, load);

@@ -68,7 +68,10 @@ export function createAnswers(spoken: Spoken, count: number): (message: Incoming
     if (message.id === undefined || message.method === undefined) return undefined;
     const id = JSON.stringify(message.id);
     const fresh = isNew(message);
-    const respond = (result: string): Outgoing => ({ status: 200, text: `{"jsonrpc":"2.0","id":${id},"result":${result}}` });
+    const respond = (result: string): Outgoing => ({
+      status: 200,
+      text: `{"jsonrpc":"2.0","id":${id},"result":${result}}`,
+    });
     const refuse = (status: number, code: number, text: string, data?: object): Outgoing => {
       return { status, text: `{"jsonrpc":"2.0","id":${id},"error":${JSON.stringify({ code, message: text, data })}}` };
     };

@@ -5,7 +5,8 @@ import { type Incoming, isNew } from './answers.ts';
 import { listen, readBody, sendJson } from './listen.ts';
 
 const lists = new Map<string, Buffer>();
-const welcome = '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1.0.0"}}';
+const welcome =
+  '{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"echo","version":"1.0.0"}}';
 
 function sendList(response: ServerResponse, id: string, list: Buffer): void {
   const start = `{"jsonrpc":"2.0","id":${id},"result":`;

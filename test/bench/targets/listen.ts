@@ -18,7 +18,12 @@ export function readBody(request: IncomingMessage, done: (body: string) => void)
 }
 
 /** Answers with JSON text. */
-export function sendJson(response: ServerResponse, status: number, text: string, headers?: Record<string, string>): void {
+export function sendJson(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  headers?: Record<string, string>,
+): void {
   const length = Buffer.byteLength(text);
   response.writeHead(status, { 'Content-Type': 'application/json', 'Content-Length': length, ...headers });
   response.end(text);

@@ -7,8 +7,11 @@ import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js'
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { Server } from '@modelcontextprotocol/sdk/server/index.js';
 import { StreamableHTTPServerTransport } from '@modelcontextprotocol/sdk/server/streamableHttp.js';
-import type { Transport } from '@modelcontextprotocol/sdk/shared/transport.js';
-import { CallToolRequestSchema, CallToolResultSchema, ListToolsRequestSchema } from '@modelcontextprotocol/sdk/types.js';
+import {
+  CallToolRequestSchema,
+  CallToolResultSchema,
+  ListToolsRequestSchema,
+} from '@modelcontextprotocol/sdk/types.js';
 import { listen } from './listen.ts';
 import type { ServerAddress } from './proxy.ts';
 
@@ -18,8 +21,7 @@ for (const [name, server] of Object.entries(JSON.parse(values.servers) as Record
   const client = new Client({ name: 'sdk-v1-proxy', version: '1.0.0' });
   const transport =
     'url' in server ? new StreamableHTTPClientTransport(new URL(server.url)) : new StdioClientTransport(server);
-  // The SDK's own classes are not assignable to its own interface under exactOptionalPropertyTypes.
-  await client.connect(transport as Transport);
+  await client.connect(transport);
   clients.set(name, client);
 }
 
@@ -52,7 +54,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
     onsessioninitialized: (session) => void sessions.set(session, transport),
     onsessionclosed: (session) => void sessions.delete(session),
   });
-  await createServer().connect(transport as Transport);
+  await createServer().connect(transport);
   return transport.handleRequest(request, response);
 }
 

@@ -39,5 +39,7 @@ function createServer(): Server {
 const handler = toNodeHandler(createMcpHandler(createServer));
 listen((request, response) => {
   // The types of the SDK and of node:http differ under exactOptionalPropertyTypes, their objects do not.
-  handler(request as Parameters<typeof handler>[0], response).catch((error: unknown) => void response.writeHead(500).end(String(error)));
+  handler(request as Parameters<typeof handler>[0], response).catch(
+    (error: unknown) => void response.writeHead(500).end(String(error)),
+  );
 });

@@ -31,6 +31,8 @@ export type Target = ServerTarget | ClientTarget;
 /** The fixture's program, as a child process is started with it. */
 export const fixtureProgram = fileURLToPath(new URL('../fixture.js', import.meta.url));
 
+const proxyClientProgram = fileURLToPath(new URL('../client-through-proxy.js', import.meta.url));
+
 const clientProgram = fileURLToPath(new URL('../client.js', import.meta.url));
 
 /** The fixture and the client without a proxy: what a run with one is compared with. */
@@ -53,6 +55,7 @@ export const proxyTargets: readonly Target[] = [
   { name: 'new → old HTTP', suites: newSuites, start: () => startProxyProcess('old', 'http') },
   { name: 'new → new stdio', suites: newSuites, start: () => startProxyProcess('new', 'stdio') },
   { name: 'new → old stdio', suites: newSuites, start: () => startProxyProcess('old', 'stdio') },
+  { name: 'proxy as client', suites: clientSuites, command: `${process.execPath} ${proxyClientProgram}` },
 ];
 
 /** All targets, in the order in which they are run and shown. */

@@ -1,0 +1,168 @@
+// The leases of one server: which caller uses which connection, their opening, and their end. The server's own life: `server.ts`.
+import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition } from './connection.ts';
+import { Lease } from './lease.ts';
+import type { JsonObject } from './protocol/messages.ts';
+import type { ServerLimits } from './server.ts';
+import type { Session } from './session.ts';
+import { CallFailure } from './upstream-call.ts';
+import type { Caller } from './upstream-call.ts';
+
+/** What the leases need of their server. */
+export interface LeaseOwner {
+  readonly definition: ServerDefinition;
+  /** Undefined until the server was up once. */
+  readonly era: 'old' | 'new' | undefined;
+  readonly limits: ServerLimits;
+  /** Aborted when the server is stopped. */
+  readonly ended: AbortSignal;
+  /** The one connection of a shared server, when it is up. Rejects with {@link CallFailure}. */
+  shared(): Promise<Connection>;
+  eventsOf(lease: () => Lease | undefined, closed: (reason: Error) => void): ConnectionEvents;
+  /** Called for each connection that was opened for callers. */
+  opened(connection: Connection): void;
+  warn(message: string): void;
+}
+
+/** The connections of one server that callers use. */
+export class Leases {
+  readonly #owner: LeaseOwner;
+  readonly #leases = new Map<string, Lease | Promise<Lease>>();
+
+  constructor(owner: LeaseOwner) {
+    this.#owner = owner;
+  }
+
+  get size(): number {
+    return this.#leases.size;
+  }
+
+  /** True while a call is open on any of them. */
+  get busy(): boolean {
+    return this.open().some((lease) => lease.calls.size > 0);
+  }
+
+  /** Those whose connection is there. */
+  open(): Lease[] {
+    return [...this.#leases.values()].filter((lease) => lease instanceof Lease);
+  }
+
+  /** The connection for a caller's requests, opened when there is none. Throws or rejects with {@link CallFailure}. */
+  get(session: Session, caller: Caller): Lease | Promise<Lease> {
+    const key = this.#keyFor(session, caller);
+    const found = this.#leases.get(key.id);
+    if (found === undefined) return this.#open(key, session);
+    if (found instanceof Lease) found.sessions.add(session);
+    else void found.then((lease) => lease.sessions.add(session)).catch(() => {});
+    return found;
+  }
+
+  /** Forgets a session that has ended; its own connections are closed. */
+  release(session: Session): void {
+    for (const lease of this.open()) {
+      if (!lease.sessions.delete(session)) continue;
+      lease.idleSince = Date.now();
+      if (lease.key.kind === 'session') this.#close(lease);
+    }
+  }
+
+  /** Passes a notification of the client on to its own connection (old era). */
+  tell(session: Session, method: string, params: JsonObject | undefined): void {
+    for (const lease of this.open()) {
+      if (lease.key.kind === 'session' && lease.sessions.has(session)) lease.connection.notify(method, params);
+    }
+  }
+
+  /** Closes connections that nobody has used for a while. */
+  sweep(now: number): void {
+    for (const lease of this.open()) {
+      const idle = lease.calls.size === 0 && lease.sessions.size === 0 && now - lease.idleSince > this.#owner.limits.leaseIdle;
+      if (idle && lease.key.kind !== 'shared') this.#close(lease);
+    }
+  }
+
+  /** The shared connection has gone; the next caller waits for the new one. */
+  dropShared(): void {
+    if (this.#leases.get('shared') instanceof Lease) this.#leases.delete('shared');
+  }
+
+  /** Closes all; resolves when they are closed. The shared connection belongs to the server. */
+  async closeAll(): Promise<void> {
+    const leases = [...this.#leases.values()];
+    this.#leases.clear();
+    await Promise.allSettled(
+      leases.map(async (each) => {
+        const { key, connection } = await each;
+        if (key.kind !== 'shared') await connection.close();
+      }),
+    );
+  }
+
+  #keyFor(session: Session, caller: Caller): LeaseKey {
+    const { isolation, asks: mayAsk } = this.#owner.definition;
+    const { capabilities, clientInfo } = caller;
+    const grant = session.grant.id;
+    if (isolation === 'shared') return { kind: 'shared', id: 'shared', grant: undefined, capabilities: {}, clientInfo: undefined };
+    // An old-era server learns what the client can do once, when it is opened: clients that can be asked get a connection of their own.
+    const asks = this.#owner.era !== 'new' && mayAsk !== false && interactive(capabilities);
+    if (isolation === 'task' && !asks) return { kind: 'task', id: `task ${grant}`, grant, capabilities: {}, clientInfo };
+    const id = `session ${session.id} ${session.era === 'new' && asks ? JSON.stringify(capabilities).slice(0, 500) : ''}`;
+    return { kind: 'session', id, grant, capabilities, clientInfo };
+  }
+
+  #open(key: LeaseKey, session: Session): Promise<Lease> {
+    const { definition, limits } = this.#owner;
+    if (this.#leases.size >= limits.maxLeases) {
+      const text = `server "${definition.name}" has its most connections (${limits.maxLeases}) open; end sessions, or raise limits.maxLeases`;
+      throw new CallFailure('gone', text);
+    }
+    const opening = this.#connect(key, session);
+    this.#leases.set(key.id, opening);
+    opening.then(
+      (lease) => {
+        if (this.#leases.get(key.id) === opening) this.#leases.set(key.id, lease);
+      },
+      () => {
+        if (this.#leases.get(key.id) === opening) this.#leases.delete(key.id);
+      },
+    );
+    return opening;
+  }
+
+  async #connect(key: LeaseKey, session: Session): Promise<Lease> {
+    let lease: Lease | undefined;
+    const closed = (reason: Error) => {
+      if (lease !== undefined && this.#leases.get(key.id) === lease) this.#leases.delete(key.id);
+      this.#owner.warn(`server "${this.#owner.definition.name}" ended a connection (${key.id}): ${reason.message}`);
+    };
+    const connection = key.kind === 'shared' ? await this.#owner.shared() : await this.#openConnection(key, () => lease, closed);
+    lease = new Lease(key, connection);
+    lease.sessions.add(session);
+    if (session.ended.signal.aborted && key.kind === 'session') await connection.close();
+    return lease;
+  }
+
+  async #openConnection(key: LeaseKey, lease: () => Lease | undefined, closed: (reason: Error) => void): Promise<Connection> {
+    const { definition, limits, ended } = this.#owner;
+    const signal = AbortSignal.any([AbortSignal.timeout(limits.startTimeout), ended]);
+    try {
+      const connection = await definition.open(key, this.#owner.eventsOf(lease, closed), signal);
+      this.#owner.opened(connection);
+      return connection;
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new CallFailure('gone', `server "${definition.name}" could not be started: ${why}`, { cause: error });
+    }
+  }
+
+  #close(lease: Lease): void {
+    this.#leases.delete(lease.key.id);
+    lease.connection.close().catch((error: unknown) => {
+      this.#owner.warn(`server "${this.#owner.definition.name}" did not close cleanly: ${String(error)}`);
+    });
+  }
+}
+
+/** True when a server might ask such a client something. */
+function interactive(capabilities: Caller['capabilities']): boolean {
+  return capabilities['sampling'] !== undefined || capabilities['elicitation'] !== undefined || capabilities['roots'] !== undefined;
+}
