@@ -52,8 +52,7 @@ function configure(plugins: (directory: string) => object, mcpServers: object): 
   return file;
 }
 
-async function spawn(config: string, probe: boolean): Promise<Running> {
-  const port = await freePort();
+function spawn(config: string, port: number, probe: boolean): Running {
   const child = new Child(cli, ['up', '--config', config, '--port', String(port)], probe);
   return { child, url: `http://127.0.0.1:${port}` };
 }
@@ -84,7 +83,7 @@ export async function startPlugboard(
   const entries = Object.entries(servers).map(([name, address]) => [name, server(address, isolation)]);
   const http = { maxSessionsPerGrant: sessions };
   const plugins = (directory: string): object => ({ http, upstream: {}, ...noOpPlugins(directory, count) });
-  const running = await spawn(configure(plugins, Object.fromEntries(entries)), true);
+  const running = spawn(configure(plugins, Object.fromEntries(entries)), await freePort(), true);
   await untilListed(running, Object.keys(servers));
   return running;
 }
@@ -97,8 +96,9 @@ export async function timeStart(): Promise<number> {
     memory: { path: directory },
   });
   const config = configure(local, {});
+  const port = await freePort();
   const started = performance.now();
-  const running = await spawn(config, false);
+  const running = spawn(config, port, false);
   await untilListed(running, ['filesystem', 'memory']);
   const took = performance.now() - started;
   await running.child.stop();

@@ -1,0 +1,204 @@
+// New era: one POST is one request, its answer JSON or an event stream, and closing the connection takes the request back.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Answer, metaKey, RefusedRequest, rpcCode } from 'plugboard';
+import type {
+  Capabilities,
+  Envelope,
+  Implementation,
+  JsonObject,
+  OpenRequestHandle,
+  Reply,
+  RpcNotification,
+  RpcRequest,
+  Session,
+} from 'plugboard';
+import { EventStream, frameOf } from './event-stream.ts';
+import type { Exchange } from './exchange.ts';
+import { transportId } from './identity.ts';
+import type { Context } from './context.ts';
+
+/** Errors that the specification ties to an HTTP status, for answers that name none themselves. */
+const statusOf = new Map<number, number>([
+  [rpcCode.methodNotFound, 404],
+  [rpcCode.headerMismatch, 400],
+  [rpcCode.missingCapability, 400],
+  [rpcCode.unsupportedVersion, 400],
+]);
+
+const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
+
+/** One request under way. The board answers it through this object. */
+class NewCall implements Reply {
+  readonly request: RpcRequest;
+  handle: OpenRequestHandle | undefined;
+  readonly #era: NewEra;
+  readonly #response: ServerResponse;
+  readonly #startedAt: number;
+  #stream: EventStream | undefined;
+  #done = false;
+
+  constructor(request: RpcRequest, era: NewEra, response: ServerResponse) {
+    this.request = request;
+    this.#era = era;
+    this.#response = response;
+    this.#startedAt = era.context.clock.now;
+  }
+
+  /** True when nobody waits for an answer any more. */
+  get done(): boolean {
+    return this.#done;
+  }
+
+  answer(answer: Answer): void {
+    if (!this.#close()) return;
+    const bytes = answer.encode(this.request.id);
+    if (this.#stream === undefined) this.#era.context.responder.json(this.#response, httpStatus(answer), bytes);
+    else {
+      this.#stream.write(frameOf(bytes));
+      this.#stream.end();
+    }
+  }
+
+  notify(message: RpcNotification): void {
+    if (!this.#done) this.#open().write(frameOf(JSON.stringify(message)));
+  }
+
+  /** Requests of the server do not exist in this era (2026-07-28, transports). The board never makes one. */
+  ask(message: RpcRequest): void {
+    this.#era.context.log.error('a request to a client of the new era was dropped', { method: message.method });
+  }
+
+  beat(now: number): void {
+    if (this.#stream !== undefined) this.#stream.beat(now);
+    else if (now - this.#startedAt >= this.#era.context.options.streamAfter) this.#open();
+  }
+
+  /** Called when the request has been handed over: from now on a closed connection takes it back. */
+  watch(): void {
+    if (!this.#done) this.#response.once('close', () => this.cancel('the client closed the stream'));
+  }
+
+  /** Ends the request; its client gets no answer. */
+  cancel(reason: string): void {
+    if (!this.#close()) return;
+    this.handle?.cancel(reason);
+    this.#stream?.end();
+  }
+
+  /** Ends the request with an error for its client. */
+  abandon(reason: string): void {
+    if (this.#done) return;
+    this.handle?.cancel(reason);
+    this.answer(Answer.error(rpcCode.serverGone, reason, undefined, 503));
+  }
+
+  #open(): EventStream {
+    const { responder, options, clock } = this.#era.context;
+    this.#stream ??= new EventStream(this.#response, responder, options, clock.now);
+    return this.#stream;
+  }
+
+  #close(): boolean {
+    if (this.#done) return false;
+    this.#done = true;
+    this.#era.calls.delete(this);
+    return true;
+  }
+}
+
+/** Serves all requests of the new era. */
+export class NewEra {
+  readonly context: Context;
+  readonly calls = new Set<NewCall>();
+
+  constructor(context: Context) {
+    this.context = context;
+    context.clock.onTick((now) => {
+      for (const call of this.calls) call.beat(now);
+    });
+  }
+
+  /** A request whose envelope and headers were found right. */
+  request(message: RpcRequest, exchange: Exchange): void {
+    try {
+      const session = this.context.board.stateless(transportId, exchange.grant, exchange.server);
+      if (!(session instanceof Promise)) this.#start(message, session, exchange);
+      else {
+        session
+          .then((ready) => this.#start(message, ready, exchange))
+          .catch((error: unknown) => this.#refuse(message, exchange, error));
+      }
+    } catch (error) {
+      this.#refuse(message, exchange, error);
+    }
+  }
+
+  /**
+   * A notification is accepted, whatever it says. A cancel over HTTP is the closed stream, and the session is shared by all clients of
+   * a grant: an id in `notifications/cancelled` could be another client's.
+   */
+  notification(message: RpcNotification, exchange: Exchange): void {
+    this.context.responder.nothing(exchange.response, 202);
+    if (message.method !== 'notifications/cancelled') void this.#notify(message, exchange);
+  }
+
+  /** Ends the requests that would stay open for ever. */
+  hangUp(reason: string): void {
+    for (const call of this.calls) if (call.request.method === 'subscriptions/listen') call.cancel(reason);
+  }
+
+  /** Ends all requests. */
+  abandon(reason: string): void {
+    for (const call of [...this.calls]) call.abandon(reason);
+  }
+
+  async #notify(message: RpcNotification, { grant, server }: Exchange): Promise<void> {
+    try {
+      this.context.board.notify(await this.context.board.stateless(transportId, grant, server), message);
+    } catch (error) {
+      this.context.log.error('a notification failed', { method: message.method, error });
+    }
+  }
+
+  #refuse(message: RpcRequest, { response }: Exchange, error: unknown): void {
+    const { responder, log } = this.context;
+    if (error instanceof RefusedRequest) {
+      responder.json(response, httpStatus(error.answer), error.answer.encode(message.id));
+      return;
+    }
+    log.error('a request could not be started', { method: message.method, error });
+    responder.fault(response, message.id);
+  }
+
+  #start(message: RpcRequest, session: Session, { request, response }: Exchange): void {
+    if (response.destroyed) return;
+    const call = new NewCall(message, this, response);
+    this.calls.add(call);
+    call.handle = this.context.board.handle(session, message, call, envelopeOf(message, request));
+    call.watch();
+  }
+}
+
+/** The envelope, whose form was already checked. */
+function envelopeOf(message: RpcRequest, request: IncomingMessage): Envelope {
+  const meta = message.params?.['_meta'] as JsonObject;
+  return {
+    protocolVersion: meta[metaKey.protocolVersion] as string,
+    capabilities: meta[metaKey.clientCapabilities] as Capabilities,
+    clientInfo: meta[metaKey.clientInfo] as Implementation | undefined,
+    logLevel: meta[metaKey.logLevel] as string | undefined,
+    headers: parameterHeaders(request),
+  };
+}
+
+function parameterHeaders(request: IncomingMessage): Readonly<Record<string, string>> {
+  let found: Record<string, string> | undefined;
+  const { headers } = request;
+  for (const name in headers) if (name.startsWith('mcp-param-')) (found ??= {})[name] = headers[name] as string;
+  return found ?? noHeaders;
+}
+
+function httpStatus(answer: Answer): number {
+  if (answer.status !== undefined) return answer.status;
+  return answer.failed ? (statusOf.get(answer.message.error?.code ?? 0) ?? 200) : 200;
+}

@@ -1,0 +1,186 @@
+// The HTTP side of one connection: its headers, its requests under way, handshake round trips. Which messages are sent is not decided here.
+import { isObject } from 'plugboard';
+import type { RpcRequest, RpcResponse } from 'plugboard';
+import { identity } from '../identity.ts';
+import type { HttpSettings } from '../settings.ts';
+import { Exchange, exchange, headerOf } from './exchange.ts';
+import type { Reply, ReplySink } from './exchange.ts';
+import type { Lanes, Pools } from './pools.ts';
+
+const maxRedirects = 3;
+const maxLingering = 32;
+const redirects = new Set([301, 302, 307, 308]);
+
+/** What a handshake request came to. */
+export interface RoundTrip {
+  /** The JSON-RPC response, also when it came with an error status. */
+  readonly response: RpcResponse | undefined;
+  readonly reply: Reply;
+}
+
+export interface Posted {
+  readonly method: 'POST' | 'GET' | 'DELETE';
+  readonly lane: 'calls' | 'control' | 'streams';
+  readonly headers: readonly string[];
+  readonly body?: string;
+  /** Instead of the server's own path. */
+  readonly path?: string;
+}
+
+export class HttpClient {
+  readonly settings: HttpSettings;
+  /** Headers of every POST, names and values in turn. */
+  readonly postHeaders: readonly string[];
+  /** Headers of every GET of a stream. */
+  readonly streamHeaders: readonly string[];
+  readonly #pools: Pools;
+  readonly #lanes: Lanes;
+  readonly #live = new Set<Exchange>();
+  #lingering: Exchange[] = [];
+  /** Path and query; a redirect within the origin changes it during the handshake. */
+  #path: string;
+
+  private constructor(settings: HttpSettings, pools: Pools, lanes: Lanes) {
+    this.settings = settings;
+    this.#pools = pools;
+    this.#lanes = lanes;
+    this.#path = settings.path;
+    const agent = settings.headers.some((each, index) => index % 2 === 0 && each.toLowerCase() === 'user-agent');
+    const common = [...settings.headers, ...(agent ? [] : ['user-agent', `${identity.name}/${identity.version}`])];
+    this.postHeaders = [...common, 'content-type', 'application/json', 'accept', 'application/json, text/event-stream'];
+    this.streamHeaders = [...common, 'accept', 'text/event-stream'];
+  }
+
+  static async make(settings: HttpSettings, pools: Pools): Promise<HttpClient> {
+    return new HttpClient(settings, pools, await pools.lanes(settings.origin));
+  }
+
+  /** Sends one request. */
+  request(posted: Posted, sink: ReplySink): Exchange {
+    const { method, lane, headers, body, path = this.#path } = posted;
+    const request = { method, path, headers: headers as string[], ...(body === undefined ? {} : { body }) };
+    const sent = exchange(this.#lanes[lane], request, this.#pools.maxMessageBytes, sink, (each) => this.#live.delete(each));
+    if (!sent.ended) this.#live.add(sent);
+    return sent;
+  }
+
+  /** Opens a stream that stays open. Undefined when the origin has as many as are allowed. */
+  stream(posted: Omit<Posted, 'lane'>, sink: ReplySink): Exchange | undefined {
+    if (this.#lanes.openStreams >= this.#pools.maxSockets) return undefined;
+    this.#lanes.openStreams += 1;
+    const counted: ReplySink = {
+      started: (status, headers) => sink.started?.(status, headers),
+      text: (bytes) => sink.text?.(bytes),
+      event: (type, data) => sink.event?.(type, data),
+      id: (id) => sink.id?.(id),
+      retry: (ms) => sink.retry?.(ms),
+      done: (reply) => {
+        this.#lanes.openStreams -= 1;
+        sink.done(reply);
+      },
+    };
+    return this.request({ ...posted, lane: 'streams' }, counted);
+  }
+
+  /** Sends a short message whose answer says nothing; resolves with the reply. */
+  control(posted: Omit<Posted, 'lane'>): Promise<Reply> {
+    return new Promise((resolve) => {
+      this.request({ ...posted, lane: 'control' }, { done: resolve });
+    });
+  }
+
+  /**
+   * Sends a request of our own and waits for its response; follows redirects within the origin, for frameworks answer `/mcp` with one
+   * to `/mcp/`. Rejects only with the signal's reason. `other`: takes what else comes on the stream.
+   */
+  async roundTrip(request: RpcRequest, headers: readonly string[], signal: AbortSignal, other?: (bytes: Buffer) => void): Promise<RoundTrip> {
+    for (let count = 0; ; count += 1) {
+      const trip = await this.#roundTrip(request, headers, signal, other);
+      if (!redirects.has(trip.reply.status) || count === maxRedirects || !this.#follow(trip.reply)) return trip;
+    }
+  }
+
+  /** A stream whose answer is there should end by itself. Those that do not are ended, oldest first, when there are many. */
+  linger(answered: Exchange): void {
+    this.#lingering.push(answered);
+    if (this.#lingering.length <= maxLingering) return;
+    this.#lingering = this.#lingering.filter((each) => !each.ended);
+    if (this.#lingering.length > maxLingering) this.#lingering.shift()?.abort(new Error('answered'));
+  }
+
+  /** Ends everything that is under way. */
+  abortAll(reason: Error): void {
+    this.#lingering = [];
+    for (const each of [...this.#live]) each.abort(reason);
+  }
+
+  #roundTrip(request: RpcRequest, headers: readonly string[], signal: AbortSignal, other?: (bytes: Buffer) => void): Promise<RoundTrip> {
+    return new Promise((resolve, reject) => {
+      const body = JSON.stringify(request);
+      let status = 0;
+      let replyHeaders: Reply['headers'] = {};
+      let sent: Exchange | undefined;
+      const stop = () => {
+        sent?.abort(signal.reason as Error);
+        reject(signal.reason as Error);
+      };
+      const finish = (response: RpcResponse | undefined, reply: Reply) => {
+        signal.removeEventListener('abort', stop);
+        resolve({ response, reply });
+      };
+      const sink: ReplySink = {
+        started: (code, found) => {
+          status = code;
+          replyHeaders = found;
+        },
+        text: (bytes) => {
+          const response = responseIn(bytes, request.id);
+          if (response === undefined) other?.(bytes);
+          else finish(response, { status, headers: replyHeaders, streamed: false, text: '', error: undefined });
+        },
+        done: (reply) => finish(reply.status >= 400 ? errorIn(reply.text) : undefined, reply),
+      };
+      if (signal.aborted) {
+        reject(signal.reason as Error);
+        return;
+      }
+      signal.addEventListener('abort', stop, { once: true });
+      sent = this.request({ method: 'POST', lane: 'calls', headers, body }, sink);
+    });
+  }
+
+  /** Takes a redirect's address when it stays within the origin: credentials go nowhere else. */
+  #follow(reply: Reply): boolean {
+    const location = headerOf(reply.headers, 'location');
+    const base = this.settings.origin + this.#path;
+    if (location === undefined || !URL.canParse(location, base)) return false;
+    const url = new URL(location, base);
+    if (url.origin !== this.settings.origin) return false;
+    this.#path = url.pathname + url.search;
+    return true;
+  }
+}
+
+/** The response to a request in a JSON text, which may be a batch. */
+function responseIn(bytes: Buffer, id: RpcRequest['id']): RpcResponse | undefined {
+  const messages: unknown = parse(bytes.toString('utf8'));
+  for (const message of Array.isArray(messages) ? messages : [messages]) {
+    if (isObject(message) && message['method'] === undefined && message['id'] === id) return message as unknown as RpcResponse;
+  }
+  return undefined;
+}
+
+/** The JSON-RPC error in the body of an error status. */
+export function errorIn(text: string): RpcResponse | undefined {
+  const message = parse(text);
+  const error = isObject(message) ? message['error'] : undefined;
+  return isObject(error) && typeof error['code'] === 'number' ? (message as unknown as RpcResponse) : undefined;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

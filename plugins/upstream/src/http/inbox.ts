@@ -1,0 +1,132 @@
+// Routes what an HTTP server sends, on whatever stream it comes: answers to their calls, side messages to call or core, requests to the client.
+import { Answer, findResponseId, isNotification, isObject, isRequest, rpcCode } from 'plugboard';
+import type { CallFailure, RequestId, RpcNotification, RpcRequest, RpcResponse, UpstreamCall } from 'plugboard';
+import type { EventGate } from '../event-gate.ts';
+
+export interface InboxInit {
+  readonly gate: EventGate;
+  /** Sends our answer to a request of the server. Undefined: the era has no such requests. */
+  readonly respond?: (response: RpcResponse) => void;
+  /** Something arrived that belongs nowhere, in words that complete "the server …". */
+  readonly rubbish: (what: string) => void;
+}
+
+/** The open calls of one connection, and the reading of messages for them. */
+export class Inbox {
+  readonly #init: InboxInit;
+  readonly #calls = new Map<number, UpstreamCall>();
+  /** Requests of the server that the client is busy with. */
+  readonly #asked = new Set<RequestId>();
+
+  constructor(init: InboxInit) {
+    this.#init = init;
+  }
+
+  add(call: UpstreamCall): void {
+    this.#calls.set(call.id, call);
+  }
+
+  drop(call: UpstreamCall): void {
+    this.#calls.delete(call.id);
+  }
+
+  /** Ends a call without an answer. */
+  fail(call: UpstreamCall, failure: CallFailure): void {
+    this.#calls.delete(call.id);
+    call.fail(failure);
+  }
+
+  failAll(failure: CallFailure): void {
+    const calls = [...this.#calls.values()];
+    this.#calls.clear();
+    for (const call of calls) call.fail(failure);
+  }
+
+  /** Takes one JSON text. `origin`: the call on whose stream it came; undefined: a stream that belongs to no call. */
+  text(bytes: Buffer, origin?: UpstreamCall): void {
+    const place = findResponseId(bytes);
+    if (place !== undefined) {
+      this.#settle(place.id, Answer.relayed(bytes, place));
+      return;
+    }
+    let message: unknown;
+    try {
+      message = JSON.parse(bytes.toString('utf8'));
+    } catch {
+      this.#init.rubbish(`sent something that is not JSON: ${preview(bytes.toString('utf8', 0, 120))}`);
+      return;
+    }
+    this.receive(message, origin);
+  }
+
+  /** Takes one parsed message, or a batch of them. */
+  receive(message: unknown, origin?: UpstreamCall): void {
+    if (Array.isArray(message)) for (const each of message) this.receive(each, origin);
+    else if (isRequest(message)) void this.#serve(message, origin);
+    else if (isNotification(message)) this.#notification(message, origin);
+    else if (isObject(message) && (isObject(message['result']) || isObject(message['error']))) {
+      this.#response(message as unknown as RpcResponse, origin);
+    } else this.#init.rubbish(`sent something that is no message of the protocol: ${preview(JSON.stringify(message) ?? '')}`);
+  }
+
+  #response(response: RpcResponse, origin: UpstreamCall | undefined): void {
+    // An error that could not be attributed (id null) answers the request on whose stream it came.
+    const id = typeof response.id === 'number' ? response.id : response.error === undefined ? undefined : origin?.id;
+    if (id === undefined) this.#init.rubbish('sent an answer to no request');
+    else this.#settle(id, Answer.parsed(response));
+  }
+
+  #settle(id: number, answer: Answer): void {
+    const call = this.#calls.get(id);
+    if (call === undefined) {
+      this.#init.rubbish(`sent an answer to a request that is not open (id ${id}): late, or twice`);
+      return;
+    }
+    this.#calls.delete(id);
+    call.resolve(answer);
+  }
+
+  #notification(message: RpcNotification, origin: UpstreamCall | undefined): void {
+    if (message.method === 'notifications/progress') {
+      const token = message.params?.['progressToken'];
+      if (typeof token === 'number') this.#calls.get(token)?.notify(message);
+    } else if (message.method === 'notifications/cancelled') {
+      this.#asked.delete(message.params?.['requestId'] as RequestId);
+    } else if (message.method === 'notifications/message' && origin !== undefined) origin.notify(message);
+    else this.#init.gate.notification(message);
+  }
+
+  /** A request of the server: for the client of its call, of the only call it can mean, or of the connection. */
+  async #serve(request: RpcRequest, origin: UpstreamCall | undefined): Promise<void> {
+    const { respond } = this.#init;
+    if (respond === undefined) {
+      this.#init.rubbish(`sent a request (${preview(request.method)}), which 2026-07-28 forbids`);
+      return;
+    }
+    if (request.method === 'ping') {
+      respond({ jsonrpc: '2.0', id: request.id, result: {} });
+      return;
+    }
+    this.#asked.add(request.id);
+    const call = origin ?? this.#onlyCall();
+    let response: RpcResponse;
+    try {
+      response = await (call?.canAsk === true ? call.ask(request) : this.#init.gate.request(request));
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      response = { jsonrpc: '2.0', error: { code: rpcCode.internalError, message } };
+    }
+    // Not when the server has cancelled its request meanwhile.
+    if (this.#asked.delete(request.id)) respond({ ...response, id: request.id });
+  }
+
+  #onlyCall(): UpstreamCall | undefined {
+    if (this.#calls.size !== 1) return undefined;
+    const [call] = this.#calls.values();
+    return call;
+  }
+}
+
+function preview(text: string): string {
+  return JSON.stringify(text.slice(0, 120));
+}

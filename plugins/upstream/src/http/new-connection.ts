@@ -1,0 +1,166 @@
+// An open connection to an HTTP server of the new era (2026-07-28): no session, a POST per request, one listen stream.
+import { Answer, CallFailure, isObject, metaKey, metaOf } from 'plugboard';
+import type { Connection, JsonObject, ListenFilter, RpcMessage, RpcRequest, ServerInfo, UpstreamCall } from 'plugboard';
+import type { EventGate } from '../event-gate.ts';
+import { newVersion } from '../handshake.ts';
+import { Listener } from '../listener.ts';
+import type { ListenSink } from '../listener.ts';
+import type { Shared } from '../shared.ts';
+import { Throttle } from '../throttle.ts';
+import { errorIn } from './client.ts';
+import type { HttpClient } from './client.ts';
+import type { Exchange, Reply, ReplySink } from './exchange.ts';
+import { explain, isUnreachable } from './failures.ts';
+import { Inbox } from './inbox.ts';
+import { callHeaders, mirrorHeaders } from './mirror-headers.ts';
+
+const maxUnreachable = 5;
+
+export class NewConnection implements Connection {
+  readonly era = 'new';
+  readonly info: ServerInfo;
+  readonly #client: HttpClient;
+  readonly #gate: EventGate;
+  readonly #inbox: Inbox;
+  readonly #listener: Listener;
+  readonly #rubbish: Throttle;
+  readonly #release: () => Promise<void>;
+  #unreachable = 0;
+  #ended: CallFailure | undefined;
+
+  constructor(shared: Shared, client: HttpClient, gate: EventGate, info: ServerInfo) {
+    this.info = info;
+    this.#client = client;
+    this.#gate = gate;
+    const { name, redact } = client.settings;
+    this.#rubbish = new Throttle(shared.log, name);
+    this.#inbox = new Inbox({ gate, rubbish: (what) => this.#ended ?? this.#rubbish.warn(redact(what)) });
+    this.#listener = new Listener({
+      server: name,
+      log: shared.log,
+      open: (request, sink) => this.#listen(request, sink),
+      notify: (message) => gate.notification(message),
+    });
+    this.#release = shared.use();
+    gate.open();
+  }
+
+  send(call: UpstreamCall): void {
+    if (this.#ended !== undefined) {
+      call.fail(this.#ended);
+      return;
+    }
+    this.#inbox.add(call);
+    const sink = new NewCall(this.#client, this.#inbox, call);
+    const version = metaOf(call.params)?.[metaKey.protocolVersion];
+    const headers = [
+      ...this.#client.postHeaders,
+      'mcp-protocol-version',
+      typeof version === 'string' ? version : newVersion,
+      ...callHeaders(call),
+    ];
+    const body = JSON.stringify({ jsonrpc: '2.0', id: call.id, method: call.method, params: call.params });
+    sink.exchange = this.#client.request({ method: 'POST', lane: 'calls', headers, body }, sink);
+  }
+
+  /** The new era has no notifications of the client over HTTP. */
+  notify(_method: string, _params?: JsonObject): void {}
+
+  /** Resolves when the server has acknowledged the filter, or will not. */
+  listen(filter: ListenFilter): Promise<void> {
+    return this.#listener.set(filter);
+  }
+
+  close(): Promise<void> {
+    this.#gate.shut();
+    this.#end(new CallFailure('gone', `server "${this.#client.settings.name}" was stopped`));
+    return this.#release();
+  }
+
+  #listen(request: RpcRequest, sink: ListenSink): () => void {
+    const headers = [...this.#client.postHeaders, 'mcp-protocol-version', newVersion, ...mirrorHeaders(request.method, request.params)];
+    const stream = this.#client.stream(
+      { method: 'POST', headers, body: JSON.stringify(request) },
+      {
+        text: (bytes) => {
+          const message = objectIn(bytes);
+          if (message === undefined) this.#rubbish.warn('sent something on its listen stream that is not JSON');
+          else sink.message(message as unknown as RpcMessage);
+        },
+        done: (reply) => this.#listenEnded(reply, sink),
+      },
+    );
+    if (stream === undefined) setImmediate(() => sink.ended('too many streams are open', false));
+    return () => stream?.abort(new Error('no longer needed'));
+  }
+
+  #listenEnded(reply: Reply, sink: ListenSink): void {
+    if (this.#ended !== undefined) return;
+    const why = reply.streamed ? 'the stream ended' : explain(this.#client.settings, reply);
+    this.#unreachable = isUnreachable(reply.error) ? this.#unreachable + 1 : 0;
+    if (this.#unreachable >= maxUnreachable) {
+      this.#end(new CallFailure('gone', why));
+      this.#gate.closed(new Error(why));
+      return;
+    }
+    const { status } = reply;
+    sink.ended(why, reply.error === undefined && !reply.streamed && status < 500 && status !== 429 && status !== 408);
+  }
+
+  #end(failure: CallFailure): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = failure;
+    this.#listener.close();
+    this.#inbox.failAll(failure);
+    this.#rubbish.end();
+    this.#client.abortAll(failure);
+    void this.#release();
+  }
+}
+
+/** One call: its answer is JSON, or an event stream that ends with it. */
+class NewCall implements ReplySink {
+  exchange: Exchange | undefined;
+  readonly #client: HttpClient;
+  readonly #inbox: Inbox;
+  readonly #call: UpstreamCall;
+
+  constructor(client: HttpClient, inbox: Inbox, call: UpstreamCall) {
+    this.#client = client;
+    this.#inbox = inbox;
+    this.#call = call;
+    // Closing the stream is the cancellation in this era.
+    call.onCancel = (reason) => {
+      inbox.drop(call);
+      this.exchange?.abort(new Error(reason.message));
+    };
+  }
+
+  text(bytes: Buffer): void {
+    this.#inbox.text(bytes, this.#call);
+    if (this.#call.done && this.exchange !== undefined && !this.exchange.ended) this.#client.linger(this.exchange);
+  }
+
+  done(reply: Reply): void {
+    if (this.#call.done) return;
+    const error = reply.status >= 400 ? errorIn(reply.text) : undefined;
+    if (error !== undefined && reply.status !== 401 && reply.status !== 403) {
+      this.#inbox.drop(this.#call);
+      this.#call.resolve(Answer.parsed(error, reply.status));
+      return;
+    }
+    const { settings } = this.#client;
+    const early = reply.streamed && reply.error === undefined;
+    const why = early ? `server "${settings.name}" ended its answer to ${this.#call.method} early: try again` : explain(settings, reply);
+    this.#inbox.fail(this.#call, new CallFailure('gone', why));
+  }
+}
+
+function objectIn(bytes: Buffer): JsonObject | undefined {
+  try {
+    const message: unknown = JSON.parse(bytes.toString('utf8'));
+    return isObject(message) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,158 @@
+// Opens an HTTP server: finds out its era and transport, shakes hands.
+import type { Connection, ConnectionEvents, LeaseKey, RpcRequest } from 'plugboard';
+import { Attempt } from '../attempt.ts';
+import { EventGate } from '../event-gate.ts';
+import { newVersion, ownEnvelope, readDiscovery, WrongEra } from '../handshake.ts';
+import type { Discovery } from '../handshake.ts';
+import type { HttpSettings } from '../settings.ts';
+import type { Shared } from '../shared.ts';
+import type { Verdict } from '../verdicts.ts';
+import { HttpClient } from './client.ts';
+import type { RoundTrip } from './client.ts';
+import { explain } from './failures.ts';
+import { NewConnection } from './new-connection.ts';
+import { OldConnection } from './old-connection.ts';
+import { NotStreamable, ownId } from './old-session.ts';
+import { mirrorHeaders } from './mirror-headers.ts';
+import { SseConnection } from './sse-connection.ts';
+
+/** Statuses that say nothing about the era of a server: who is asking, and how it fares, come first. */
+const noEvidence = new Set([401, 402, 403, 407, 408, 425, 429]);
+/** ms for the first event of an older transport's stream, when it is only a guess that there is one. */
+const endpointTime = 5000;
+
+/** Opens one connection. Rejects with an Error that says what to do. */
+export async function openHttp(
+  shared: Shared,
+  settings: HttpSettings,
+  key: LeaseKey,
+  events: ConnectionEvents,
+  signal: AbortSignal,
+): Promise<Connection> {
+  const attempt = new Attempt(settings.name, shared.limits.connectTimeout, signal);
+  try {
+    return await new Opening(shared, settings, key, events, attempt).run();
+  } finally {
+    attempt.end();
+  }
+}
+
+class Opening {
+  readonly #shared: Shared;
+  readonly #settings: HttpSettings;
+  readonly #key: LeaseKey;
+  readonly #events: ConnectionEvents;
+  readonly #attempt: Attempt;
+
+  constructor(shared: Shared, settings: HttpSettings, key: LeaseKey, events: ConnectionEvents, attempt: Attempt) {
+    this.#shared = shared;
+    this.#settings = settings;
+    this.#key = key;
+    this.#events = events;
+    this.#attempt = attempt;
+  }
+
+  async run(): Promise<Connection> {
+    const { era, transport, fingerprint } = this.#settings;
+    const client = await this.#attempt.race(HttpClient.make(this.#settings, this.#shared.pools));
+    if (transport === 'sse') return this.#sse(client);
+    const verdict = era === 'auto' ? this.#shared.verdicts.get(fingerprint) : undefined;
+    try {
+      return await this.#open(client, verdict);
+    } catch (error) {
+      if (verdict === undefined || !(error instanceof WrongEra || error instanceof NotStreamable)) throw error;
+      this.#shared.verdicts.delete(fingerprint);
+      return this.#open(client, undefined);
+    }
+  }
+
+  async #open(client: HttpClient, verdict: Verdict | undefined): Promise<Connection> {
+    const { era, name } = this.#settings;
+    if (era !== 'old' && verdict?.era !== 'old') {
+      const found = await this.#discover(client);
+      if (found.kind === 'new') {
+        this.#remember({ era: 'new', at: Date.now() });
+        return new NewConnection(this.#shared, client, new EventGate(this.#events), found.info);
+      }
+      if (found.kind === 'unknown') {
+        throw new Error(`server "${name}" speaks only protocol versions not known here (${found.versions}); update the proxy`);
+      }
+      if (found.silent === true) return OldConnection.open(this.#shared, client, this.#key, new EventGate(this.#events), this.#attempt);
+      if (era === 'new') throw new WrongEra(`server "${name}" does not speak ${newVersion}; configure \`era: old\` or leave it out`);
+    }
+    return verdict?.transport === 'sse' ? this.#sse(client) : this.#streamable(client);
+  }
+
+  async #streamable(client: HttpClient): Promise<Connection> {
+    try {
+      const connection = await OldConnection.open(this.#shared, client, this.#key, new EventGate(this.#events), this.#attempt);
+      this.#remember({ era: 'old', transport: 'http', at: Date.now() });
+      return connection;
+    } catch (error) {
+      if (!(error instanceof NotStreamable)) throw error;
+      return this.#older(client, error);
+    }
+  }
+
+  /** `initialize` met 400, 404 or 405: perhaps a server of 2024-11-05, whose stream is at the same address. */
+  async #older(client: HttpClient, refusal: Error): Promise<Connection> {
+    const opened = this.#sse(client, Math.min(endpointTime, this.#attempt.left));
+    const connection = await opened.catch((error: Error) => {
+      if (this.#attempt.signal.aborted) throw error;
+      throw refusal;
+    });
+    this.#remember({ era: 'old', transport: 'sse', at: Date.now() });
+    return connection;
+  }
+
+  async #sse(client: HttpClient, limit?: number): Promise<Connection> {
+    const gate = new EventGate(this.#events);
+    if (limit === undefined) return SseConnection.open(this.#shared, client, this.#key, gate, this.#attempt);
+    const guess = new Attempt(this.#settings.name, limit, this.#attempt.signal);
+    try {
+      return await SseConnection.open(this.#shared, client, this.#key, gate, guess);
+    } finally {
+      guess.end();
+    }
+  }
+
+  async #discover(client: HttpClient): Promise<Found> {
+    for (let asked = 0; ; asked += 1) {
+      const trip = await this.#probe(client);
+      if (trip === undefined) return { kind: 'old', error: undefined, silent: true };
+      const { response, reply } = trip;
+      if (reply.error !== undefined || noEvidence.has(reply.status) || reply.status >= 500) throw new Error(explain(this.#settings, reply));
+      const found = response === undefined ? undefined : readDiscovery(this.#settings.name, response);
+      if (found === undefined) return { kind: 'old', error: undefined };
+      if (found.kind !== 'again') return found;
+      if (asked > 0) return { kind: 'old', error: response?.error };
+    }
+  }
+
+  /** Asks for `server/discover`. Undefined: no answer in time, which a successful `initialize` may yet explain. */
+  async #probe(client: HttpClient): Promise<RoundTrip | undefined> {
+    const params = { _meta: ownEnvelope() };
+    const request: RpcRequest = { jsonrpc: '2.0', id: ownId(), method: 'server/discover', params };
+    const headers = [...client.postHeaders, 'mcp-protocol-version', newVersion, ...mirrorHeaders(request.method, params)];
+    const limit = new Attempt(this.#settings.name, this.#settings.era === 'new' ? this.#attempt.left : this.#shared.limits.probeTimeout, this.#attempt.signal);
+    try {
+      return await client.roundTrip(request, headers, limit.signal);
+    } catch (error) {
+      if (this.#attempt.signal.aborted) throw this.#attempt.signal.reason as Error;
+      if (!limit.signal.aborted) throw error;
+      return undefined;
+    } finally {
+      limit.end();
+    }
+  }
+
+  #remember(verdict: Verdict): void {
+    const { era, fingerprint } = this.#settings;
+    const known = this.#shared.verdicts.get(fingerprint);
+    if (era === 'auto' && (known?.era !== verdict.era || known.transport !== verdict.transport)) {
+      this.#shared.verdicts.set(fingerprint, verdict);
+    }
+  }
+}
+
+type Found = Exclude<Discovery, { kind: 'again' }> & { readonly silent?: boolean };

@@ -1,0 +1,106 @@
+// One server as this plugin works with it: an entry of the configuration, made definite. Reading of the entry is in `options.ts`.
+import { createHash } from 'node:crypto';
+import { resolve } from 'node:path';
+import type { Entry } from './options.ts';
+
+interface CommonSettings {
+  readonly name: string;
+  readonly title: string | undefined;
+  readonly isolation: Entry['isolation'];
+  readonly timeout: number;
+  readonly maxTimeout: number;
+  readonly era: Entry['era'];
+  /** Identifies the server for what is remembered of it: the same program or address, whatever its secrets are. */
+  readonly fingerprint: string;
+  /** Changes with every part of the definition. A hash. */
+  readonly definition: string;
+  /** Hides this server's secrets in text that it wrote. */
+  readonly redact: (text: string) => string;
+}
+
+export interface StdioSettings extends CommonSettings {
+  readonly kind: 'stdio';
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** Absolute. */
+  readonly cwd: string;
+}
+
+export interface HttpSettings extends CommonSettings {
+  readonly kind: 'http';
+  readonly origin: string;
+  /** Path and query. */
+  readonly path: string;
+  /** The address without query and credentials, for messages. */
+  readonly shown: string;
+  /** Names and values in turn, as undici takes them. */
+  readonly headers: readonly string[];
+  /** `sse`: the transport of 2024-11-05 only; `http`: Streamable HTTP, falling back to it. */
+  readonly transport: 'http' | 'sse';
+}
+
+export type ServerSettings = StdioSettings | HttpSettings;
+
+/** Makes an entry definite. `directory`: where relative paths start. */
+export function settingsOf(name: string, entry: Entry, directory: string): ServerSettings {
+  return entry.command === undefined ? httpSettings(name, entry) : stdioSettings(name, entry, directory);
+}
+
+function stdioSettings(name: string, entry: Entry, directory: string): StdioSettings {
+  const env = Object.fromEntries(Object.entries(entry.env ?? {}).map(([key, value]) => [key, String(value)]));
+  const args = (entry.args ?? []).map(String);
+  const cwd = resolve(directory, entry.cwd ?? '.');
+  const command = entry.command ?? '';
+  return {
+    ...common(name, entry, directory),
+    kind: 'stdio',
+    command,
+    args,
+    env,
+    cwd,
+    fingerprint: hash(['stdio', command, args, cwd, Object.keys(env)]),
+    redact: redactor(Object.entries(env).flatMap(([key, value]) => (secretName.test(key) ? [value] : []))),
+  };
+}
+
+function httpSettings(name: string, entry: Entry): HttpSettings {
+  const url = new URL(entry.url ?? '');
+  const headers = Object.entries(entry.headers ?? {}).flat();
+  const named = new Set(Object.keys(entry.headers ?? {}).map((key) => key.toLowerCase()));
+  // Credentials in a URL are sent as what they are, a header, and never appear in a message.
+  if (url.username !== '' && !named.has('authorization')) {
+    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    headers.push('authorization', `Basic ${Buffer.from(pair).toString('base64')}`);
+  }
+  const secrets = [...Object.values(entry.headers ?? {}), url.password, ...url.searchParams.values()];
+  return {
+    ...common(name, entry, ''),
+    kind: 'http',
+    origin: url.origin,
+    path: url.pathname + url.search,
+    shown: url.origin + url.pathname,
+    headers,
+    transport: entry.type === 'sse' ? 'sse' : 'http',
+    fingerprint: hash(['http', entry.type === 'sse', url.origin, url.pathname, [...named]]),
+    redact: redactor(secrets.flatMap((secret) => [secret, secret.replace(/^\w+ +/, '')])),
+  };
+}
+
+function common(name: string, entry: Entry, directory: string) {
+  const { title, isolation, timeout, maxTimeout, era } = entry;
+  return { name, title, isolation, timeout, maxTimeout, era, definition: hash([entry, directory]) };
+}
+
+const secretName = /key|token|secret|passw|auth|credential|cookie/i;
+const shortestSecret = 6;
+
+function redactor(secrets: readonly string[]): (text: string) => string {
+  const known = [...new Set(secrets)].filter((secret) => secret.length >= shortestSecret);
+  if (known.length === 0) return (text) => text;
+  return (text) => known.reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
+}
+
+function hash(parts: unknown[]): string {
+  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
+}

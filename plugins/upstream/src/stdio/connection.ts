@@ -1,0 +1,58 @@
+// An open connection to a child. How it was opened is in `open.ts`.
+import type { Connection, Era, JsonObject, ListenFilter, ServerInfo, UpstreamCall } from 'plugboard';
+import type { EventGate } from '../event-gate.ts';
+import { Listener } from '../listener.ts';
+import type { StdioSettings } from '../settings.ts';
+import type { Shared } from '../shared.ts';
+import type { StdioChannel } from './channel.ts';
+
+export class StdioConnection implements Connection {
+  readonly era: Era;
+  readonly info: ServerInfo;
+  readonly #channel: StdioChannel;
+  readonly #gate: EventGate;
+  readonly #listener: Listener;
+
+  constructor(shared: Shared, settings: StdioSettings, channel: StdioChannel, gate: EventGate, era: Era, info: ServerInfo) {
+    this.era = era;
+    this.info = info;
+    this.#channel = channel;
+    this.#gate = gate;
+    this.#listener = new Listener({
+      server: settings.name,
+      log: shared.log,
+      open: (request, sink) => channel.listen(String(request.id), request, sink),
+      notify: (message) => gate.notification(message),
+    });
+    void channel.ended.then((why) => {
+      this.#listener.close();
+      gate.closed(new Error(`server "${settings.name}" ${why}${channel.lastWords}`));
+    });
+    gate.open();
+  }
+
+  /** Process id of the child, for tests and diagnosis. */
+  get pid(): number | undefined {
+    return this.#channel.pid;
+  }
+
+  send(call: UpstreamCall): void {
+    this.#channel.peer.send(call);
+  }
+
+  notify(method: string, params?: JsonObject): void {
+    // The new era has no notifications of the client but `cancelled`, which the peer sends.
+    if (this.era === 'old') this.#channel.peer.notify(method, params);
+  }
+
+  /** Resolves when the server has acknowledged the filter, or will not. */
+  listen(filter: ListenFilter): Promise<void> {
+    return this.era === 'new' ? this.#listener.set(filter) : Promise.resolve();
+  }
+
+  async close(): Promise<void> {
+    this.#gate.shut();
+    this.#listener.close();
+    await this.#channel.stop();
+  }
+}

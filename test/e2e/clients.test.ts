@@ -1,0 +1,169 @@
+// Official clients in front of real servers: every kind of client, over both transports, towards servers of both eras. What single features
+// do is tested beside their code; here whoever connects must not notice the proxy.
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+import { until } from '@plugboard/test-kit';
+import test from 'ava';
+import type { ExecutionContext } from 'ava';
+import type { JsonObject } from 'plugboard';
+import { startFixture } from '../conformance/fixture.ts';
+import { clientKinds } from './support/sdk-clients.ts';
+import type { Address, ClientKind, SdkClient } from './support/sdk-clients.ts';
+import { clientFor, everything, fixtureChild, folderFor, proxyFor, root, stdioAddress } from './support/stand.ts';
+
+const transports = ['http', 'stdio'] as const;
+type Transport = (typeof transports)[number];
+
+/** A client of a kind behind a proxy with this configuration, over HTTP to a running proxy or over stdio to its own. */
+async function connect(t: ExecutionContext, kind: ClientKind, transport: Transport, config: JsonObject): Promise<SdkClient> {
+  if (transport === 'http') {
+    const proxy = await proxyFor(t, config);
+    await proxy.ready();
+    return clientFor(t, kind, { url: proxy.url });
+  }
+  t.timeout(180_000);
+  const folder = await folderFor(t);
+  const { writeFile } = await import('node:fs/promises');
+  const file = path.join(folder, 'plugboard.json');
+  await writeFile(file, JSON.stringify(config));
+  const client = await clientFor(t, kind, stdioAddress(folder, file));
+  const servers = Object.keys((config['mcpServers'] ?? {}) as JsonObject);
+  await until('all servers are listed', async () => {
+    const names = await client.toolNames();
+    return servers.every((server) => names.some((name) => name.startsWith(`${server}_`)));
+  });
+  return client;
+}
+
+for (const kind of clientKinds) {
+  for (const transport of transports) {
+    test(`${kind} over ${transport}: lists and calls tools of the servers in the process and of one from the ecosystem`, async (t) => {
+      const plugins = { memory: {}, filesystem: { root: '.' } };
+      const client = await connect(t, kind, transport, { plugins, mcpServers: { everything } });
+      await clientUsesTools(t, client);
+    });
+    for (const era of ['old', 'new'] as const) {
+      test(`${kind} over ${transport} and a server of the ${era} era over HTTP: everything passes through`, async (t) => {
+        const fixture = await startFixture({ era, transport: 'http' });
+        t.teardown(() => fixture.close());
+        const client = await connect(t, kind, transport, { plugins: {}, mcpServers: { fixture: { url: fixture.url } } });
+        await clientUsesEverything(t, client);
+      });
+    }
+  }
+}
+
+for (const era of ['old', 'new'] as const) {
+  for (const kind of ['v2 old', 'v2 new'] as const) {
+    test(`${kind} over http and a server of the ${era} era over stdio: everything passes through`, async (t) => {
+      const client = await connect(t, kind, 'http', { mcpServers: { fixture: fixtureChild(era) } });
+      await clientUsesEverything(t, client);
+    });
+  }
+}
+
+/** Tools of several servers, side by side. */
+async function clientUsesTools(t: ExecutionContext, client: SdkClient): Promise<void> {
+  const tools = await client.tools();
+  const names = tools.map((tool) => String(tool['name']));
+  t.is(new Set(names).size, names.length);
+  for (const expected of ['memory_create_entities', 'filesystem_read_text_file', 'everything_echo', 'everything_get-sum']) {
+    t.true(names.includes(expected), `${expected} is listed among ${names.join(', ')}`);
+  }
+  const sum = await client.call('everything_get-sum', { a: 20, b: 22 });
+  t.regex(sum.text, /\b42\b/);
+  const structured = await client.call('everything_get-structured-content', { location: 'Chicago' });
+  t.is(typeof (structured.result['structuredContent'] as JsonObject)['temperature'], 'number');
+  const image = await client.call('everything_get-tiny-image');
+  t.true((image.result['content'] as { type: string }[]).some(({ type }) => type === 'image'));
+
+  const entity = { name: 'Ada', entityType: 'person', observations: ['likes tea'] };
+  t.false((await client.call('memory_create_entities', { entities: [entity] })).isError);
+  t.deepEqual(JSON.parse((await client.call('memory_read_graph')).text), { entities: [entity], relations: [] });
+
+  t.false((await client.call('filesystem_write_file', { path: 'notes.txt', content: 'zwölf → 12' })).isError);
+  t.is((await client.call('filesystem_read_text_file', { path: 'notes.txt' })).text, 'zwölf → 12');
+  t.true((await client.call('filesystem_read_text_file', { path: '../outside.txt' })).isError);
+  await t.throwsAsync(client.call('everything_no_such_tool'), { message: /everything_no_such_tool/ });
+}
+
+/** All features of the conformance fixture, which is reached under the name `fixture`. */
+async function clientUsesEverything(t: ExecutionContext, client: SdkClient): Promise<void> {
+  await usesContent(t, client);
+  await isReportedTo(t, client);
+  await isAsked(t, client);
+  await hearsOfChanges(t, client);
+}
+
+async function usesContent(t: ExecutionContext, client: SdkClient): Promise<void> {
+  t.is((await client.call('fixture_test_simple_text')).text, 'This is a simple text response for testing.');
+  const failed = await client.call('fixture_test_error_handling');
+  t.true(failed.isError);
+  t.regex(failed.text, /intentionally returns an error/);
+  const kinds = (await client.call('fixture_test_multiple_content_types')).result['content'] as { type: string }[];
+  t.deepEqual(kinds.map(({ type }) => type), ['text', 'image', 'resource']);
+
+  t.true((await client.resources()).includes('test://static-text'));
+  t.true((await client.templates()).includes('test://template/{id}/data'));
+  t.like((await client.read('test://static-text'))[0], { text: 'This is the content of the static text resource.' });
+  t.like((await client.read('test://static-binary'))[0], { mimeType: 'image/png' });
+  t.deepEqual(JSON.parse(String((await client.read('test://template/a7/data'))[0]?.['text'])), {
+    id: 'a7',
+    templateTest: true,
+    data: 'Data for ID: a7',
+  });
+  await t.throwsAsync(client.read('test://there-is-none'));
+
+  t.true((await client.prompts()).includes('fixture_test_prompt_with_arguments'));
+  const messages = await client.prompt('fixture_test_prompt_with_arguments', { arg1: 'one', arg2: 'two' });
+  t.like(messages[0], { content: { text: "Prompt with arguments: arg1='one', arg2='two'" } });
+  t.deepEqual(await client.complete('fixture_test_prompt_with_arguments', 'arg1', 'par'), ['paris', 'park', 'party']);
+}
+
+async function isReportedTo(t: ExecutionContext, client: SdkClient): Promise<void> {
+  const progress: number[] = [];
+  t.is((await client.call('fixture_test_tool_with_progress', {}, { progress })).text, 'Progress reported');
+  t.deepEqual(progress, [0, 50, 100]);
+
+  await client.wantLogs('info');
+  await client.call('fixture_test_tool_with_logging');
+  t.deepEqual(client.heard.logs, ['Tool execution started', 'Tool processing data', 'Tool execution completed']);
+  await client.wantLogs('error');
+  await client.call('fixture_test_logging_tool');
+  t.is(client.heard.logs.length, 3, 'nothing below the level that was asked for');
+}
+
+async function isAsked(t: ExecutionContext, client: SdkClient): Promise<void> {
+  t.regex((await client.call('fixture_test_sampling', { prompt: 'Say something' })).text, /sampled words/);
+  t.regex((await client.call('fixture_test_elicitation', { message: 'Who are you?' })).text, /ada@example\.com/);
+  t.regex((await client.call('fixture_test_input_required_result_list_roots')).text, /file:\/\/\/of\/the\/client/);
+  t.deepEqual(client.asked, { sampling: 1, elicitation: 1, roots: 1 });
+  // Three things at once, then two rounds one after the other, each with a state of the server's.
+  t.is((await client.call('fixture_test_input_required_result_multiple_inputs')).text, 'All inputs received');
+  t.deepEqual(client.asked, { sampling: 2, elicitation: 2, roots: 2 });
+  t.is((await client.call('fixture_test_input_required_result_request_state')).text, 'state-ok');
+  t.like((await client.prompt('fixture_test_input_required_result_prompt'))[0], { role: 'user' });
+}
+
+async function hearsOfChanges(t: ExecutionContext, client: SdkClient): Promise<void> {
+  const { changed, updated } = client.heard;
+  t.false((await client.toolNames()).includes('fixture_test_dynamic_tool'));
+  t.false((await client.prompts()).includes('fixture_test_dynamic_prompt'));
+  t.false((await client.resources()).includes('test://dynamic-resource'));
+  await client.watch(['test://watched-resource']);
+
+  await client.call('fixture_test_trigger_tool_change');
+  await until('the tools have changed', () => changed.tools > 0);
+  t.true((await client.toolNames()).includes('fixture_test_dynamic_tool'));
+  await client.call('fixture_test_trigger_prompt_change');
+  await until('the prompts have changed', () => changed.prompts > 0);
+  t.true((await client.prompts()).includes('fixture_test_dynamic_prompt'));
+  await client.call('fixture_test_trigger_resource_change');
+  await until('the resources have changed', () => changed.resources > 0);
+  t.true((await client.resources()).includes('test://dynamic-resource'));
+
+  await client.call('fixture_test_trigger_resource_update', { uri: 'test://static-text' });
+  await client.call('fixture_test_trigger_resource_update', { uri: 'test://watched-resource' });
+  await until('the resource was updated', () => updated.length > 0);
+  t.deepEqual(updated, ['test://watched-resource'], 'only what was subscribed to');
+}
