@@ -2,7 +2,7 @@
 // current.
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { bundleCore } from './bundle.mjs';
+import { bundleAll } from './bundle.mjs';
 import { removeLeftovers } from './outputs.mjs';
 import { runCommand } from './run-command.mjs';
 
@@ -10,5 +10,5 @@ const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 
 for (const file of removeLeftovers(root)) console.log(`removed ${file}: its source is gone`);
 const { code } = await runCommand({ command: path.join(root, 'node_modules', '.bin', 'tsc'), args: ['-b'], cwd: root });
-if (code === 0) await bundleCore(root);
+if (code === 0) await bundleAll(root);
 process.exitCode = code;

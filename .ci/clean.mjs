@@ -7,6 +7,6 @@ import { packageFolders, removeBuildState } from './outputs.mjs';
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 for (const folder of packageFolders(root)) {
   removeBuildState(root, folder);
-  rmSync(path.join(root, folder, 'dist'), { recursive: true, force: true });
+  for (const made of ['dist', 'lib']) rmSync(path.join(root, folder, made), { recursive: true, force: true });
 }
-for (const folder of ['core/lib', 'coverage']) rmSync(path.join(root, folder), { recursive: true, force: true });
+rmSync(path.join(root, 'coverage'), { recursive: true, force: true });

@@ -54,6 +54,13 @@ export class PluginError extends PlugboardError {
 }
 
 const deniedBrand = Symbol.for('plugboard.denied');
+const unauthorizedBrand = Symbol.for('plugboard.unauthorized');
+const refusedBrand = Symbol.for('plugboard.refused');
+
+/** True when a value carries a brand. npm may install this package twice; `instanceof` then means "of either copy". */
+export function hasBrand(value: unknown, brand: symbol): boolean {
+  return typeof value === 'object' && value !== null && (value as Record<symbol, unknown>)[brand] === true;
+}
 
 /** A refusal by policy: a value for the agent, not a fault. Its message is shown to the agent. */
 export class Denied extends Error {
@@ -66,11 +73,15 @@ export class Denied extends Error {
 
 /** True for a {@link Denied} of any copy of this package. */
 export function isDenied(error: unknown): error is Denied {
-  return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[deniedBrand] === true;
+  return hasBrand(error, deniedBrand);
 }
 
 /** The credential was refused: HTTP 401. */
 export class Unauthorized extends PlugboardError {
+  readonly [unauthorizedBrand] = true;
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasBrand(value, unauthorizedBrand);
+  }
   constructor(message = 'the credential is not valid') {
     super('UNAUTHORIZED', message);
     this.name = 'Unauthorized';
@@ -79,6 +90,10 @@ export class Unauthorized extends PlugboardError {
 
 /** A request that cannot be served, with the answer the client gets (its `status` is the HTTP status). */
 export class RefusedRequest extends Error {
+  readonly [refusedBrand] = true;
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasBrand(value, refusedBrand);
+  }
   readonly answer: Answer;
   constructor(answer: Answer) {
     super(answer.message.error?.message ?? 'refused');

@@ -1,4 +1,5 @@
 // One request under way towards a server: what is asked, who asks, how its side messages travel back, and its end. No routing here.
+import { hasBrand } from './errors.ts';
 import type { Answer } from './protocol/answer.ts';
 import type { Capabilities, Era, Implementation, JsonObject, RequestId, RpcNotification, RpcRequest, RpcResponse, Tool } from './protocol/messages.ts';
 
@@ -23,8 +24,14 @@ export interface CallRelay {
 /** What ends a call from our side; connections pass it on (`notifications/cancelled`, closing the stream). */
 export type CancelReason = { readonly kind: 'client' | 'timeout' | 'shutdown'; readonly message: string };
 
+const failureBrand = Symbol.for('plugboard.call-failure');
+
 /** Thrown to the caller's side when a call ends without an answer of its server. */
 export class CallFailure extends Error {
+  readonly [failureBrand] = true;
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    return hasBrand(value, failureBrand);
+  }
   readonly kind: 'timeout' | 'gone' | 'cancelled' | 'invalid';
   constructor(kind: CallFailure['kind'], message: string, options?: { cause?: unknown }) {
     super(message, options);

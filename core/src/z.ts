@@ -1,4 +1,9 @@
 // The part of zod that option and tool schemas need, named here so that the bundle carries no more than that: zod whole costs 100 ms at start.
+import { config } from 'zod';
+
+// Compiled validators pay off after hundreds of uses; a start uses each schema once.
+config({ jitless: true });
+
 export {
   ZodError,
   any,
