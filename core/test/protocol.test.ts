@@ -29,7 +29,9 @@ test('an answer found without parsing is the one that parsing finds, and is re-a
         const place = findResponseId(bytes);
         if (place === undefined) continue;
         t.is(place.id, id);
-        const encoded = Answer.relayed(bytes, place).encode(address).toString();
+        const relayed = Answer.relayed(bytes, place);
+        const encoded = relayed.encode(address).toString();
+        t.is(Buffer.concat(relayed.pieces(address)).toString(), encoded);
         t.deepEqual(JSON.parse(encoded), JSON.parse(JSON.stringify({ jsonrpc: '2.0', id: address, result })));
       }
     }),

@@ -5,6 +5,7 @@ import type { JsonObject, RequestId, RpcErrorBody, RpcResponse } from './message
 const resultHead = Buffer.from('{"result":');
 const idFirstHead = Buffer.from('{"jsonrpc":"2.0","id":');
 const resultLastHead = Buffer.from('{"jsonrpc":"2.0","result":');
+const closing = Buffer.from('}');
 const newline = 10;
 
 /**
@@ -76,6 +77,15 @@ export class Answer {
   /** True when the relayed bytes contain the given ASCII text. An object is never searched. */
   mentions(text: string): boolean {
     return this.#bytes?.includes(text, 0, 'latin1') ?? false;
+  }
+
+  /** The whole response for the given id in pieces that need no copying; together they are what {@link Answer.encode} gives. */
+  pieces(id: RequestId | undefined): readonly Buffer[] {
+    const bytes = this.#bytes;
+    if (bytes === undefined) return [this.encode(id)];
+    const idText = id === undefined ? 'null' : JSON.stringify(id);
+    if (this.#idStart < 0) return [Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":`), bytes, closing];
+    return [bytes.subarray(0, this.#idStart), Buffer.from(idText), bytes.subarray(this.#idEnd)];
   }
 
   /** The whole response for the given id, as one buffer of JSON without a line break. */

@@ -44,13 +44,25 @@ export function classifyRequest(request: RpcRequest, headers: StandardHeaders): 
   const meta = metaOf(request.params);
   const claims = meta !== undefined && metaKey.protocolVersion in meta;
   const named = version !== undefined && isNew(version);
-  if (request.method === 'initialize' && !(claims && isNew(meta[metaKey.protocolVersion]) && problemOf(meta) === undefined)) {
-    return named ? mismatch(version, 'initialize opens a session of an earlier revision than the MCP-Protocol-Version header names') : 'old';
+  if (
+    request.method === 'initialize' &&
+    !(claims && isNew(meta[metaKey.protocolVersion]) && problemOf(meta) === undefined)
+  ) {
+    return named
+      ? mismatch(
+          version,
+          'initialize opens a session of an earlier revision than the MCP-Protocol-Version header names',
+        )
+      : 'old';
   }
   if (!claims) return named ? missingEnvelope(version, meta) : 'old';
   const problem = problemOf(meta);
   if (problem !== undefined) return badEnvelope(problem);
-  return checkClaim(meta[metaKey.protocolVersion] as string, request.method, headers) ?? checkPresence(request, headers) ?? 'new';
+  return (
+    checkClaim(meta[metaKey.protocolVersion] as string, request.method, headers) ??
+    checkPresence(request, headers) ??
+    'new'
+  );
 }
 
 /** Classifies a notification; these need neither an envelope nor headers. */
@@ -89,14 +101,22 @@ export function decodeHeader(value: string): string | undefined {
 /** Version and method as the body names them against the headers, then whether the version is served. */
 function checkClaim(claimed: string, method: string, headers: StandardHeaders): Rejection | undefined {
   if (headers.version !== undefined && headers.version !== claimed) {
-    return mismatch(headers.version, `the body names protocol version ${quote(claimed)}, the MCP-Protocol-Version header another one`);
+    return mismatch(
+      headers.version,
+      `the body names protocol version ${quote(claimed)}, the MCP-Protocol-Version header another one`,
+    );
   }
   if (headers.method !== undefined && headers.method !== method) {
     return mismatch(headers.method, `the body names method ${quote(method)}, the Mcp-Method header another one`);
   }
   if (supported.includes(claimed)) return undefined;
   const message = `Unsupported protocol version: ${quote(claimed)}`;
-  return { status: 400, code: rpcCode.unsupportedVersion, message, data: { supported: [...supported], requested: claimed } };
+  return {
+    status: 400,
+    code: rpcCode.unsupportedVersion,
+    message,
+    data: { supported: [...supported], requested: claimed },
+  };
 }
 
 /** Headers that every request must have, and the name it is about. */
@@ -108,12 +128,17 @@ function checkPresence(request: RpcRequest, headers: StandardHeaders): Rejection
   const value = request.params?.[source];
   const name = typeof value === 'string' ? value : undefined;
   if (headers.name === undefined) {
-    return name === undefined ? undefined : mismatch('(missing)', `the Mcp-Name header, which repeats params.${source}, is missing`);
+    return name === undefined
+      ? undefined
+      : mismatch('(missing)', `the Mcp-Name header, which repeats params.${source}, is missing`);
   }
   const decoded = decodeHeader(headers.name);
   if (decoded === undefined) return mismatch(headers.name, 'the Mcp-Name header is not valid base64');
   if (name === undefined || name === decoded) return undefined;
-  return mismatch(headers.name, `the body says params.${source} is ${quote(name)}, the Mcp-Name header says ${quote(decoded)}`);
+  return mismatch(
+    headers.name,
+    `the body says params.${source} is ${quote(name)}, the Mcp-Name header says ${quote(decoded)}`,
+  );
 }
 
 interface Problem {
@@ -124,19 +149,25 @@ interface Problem {
 /** What is wrong with an envelope, missing members first. */
 function problemOf(meta: JsonObject): Problem | undefined {
   for (const key of requiredKeys) if (!(key in meta)) return { key, problem: 'missing' };
-  if (typeof meta[metaKey.protocolVersion] !== 'string') return { key: metaKey.protocolVersion, problem: 'not a string' };
+  if (typeof meta[metaKey.protocolVersion] !== 'string')
+    return { key: metaKey.protocolVersion, problem: 'not a string' };
   const capabilities = meta[metaKey.clientCapabilities];
   if (!isObject(capabilities)) return { key: metaKey.clientCapabilities, problem: 'not an object' };
   for (const name of knownCapabilities) {
     const value = capabilities[name];
-    if (value !== undefined && !isObject(value)) return { key: `${metaKey.clientCapabilities}.${name}`, problem: 'not an object' };
+    if (value !== undefined && !isObject(value))
+      return { key: `${metaKey.clientCapabilities}.${name}`, problem: 'not an object' };
   }
   const info = meta[metaKey.clientInfo];
-  if (info !== undefined && !(isObject(info) && typeof info['name'] === 'string' && typeof info['version'] === 'string')) {
+  if (
+    info !== undefined &&
+    !(isObject(info) && typeof info['name'] === 'string' && typeof info['version'] === 'string')
+  ) {
     return { key: metaKey.clientInfo, problem: 'not an object with name and version' };
   }
   const level = meta[metaKey.logLevel];
-  if (level !== undefined && !logLevels.has(level as string)) return { key: metaKey.logLevel, problem: 'not a log level' };
+  if (level !== undefined && !logLevels.has(level as string))
+    return { key: metaKey.logLevel, problem: 'not a log level' };
   const token = meta['progressToken'];
   const isToken = token === undefined || typeof token === 'string' || Number.isSafeInteger(token);
   return isToken ? undefined : { key: 'progressToken', problem: 'neither a string nor an integer' };

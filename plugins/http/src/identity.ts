@@ -42,7 +42,9 @@ export class Identity {
     } else if (isUnauthorized(error)) {
       const sent = request.headers.authorization !== undefined;
       const challenge = sent ? 'Bearer error="invalid_token"' : 'Bearer';
-      const text = sent ? 'Unauthorized: the credential is not valid' : 'Unauthorized: send a token as Authorization: Bearer …';
+      const text = sent
+        ? 'Unauthorized: the credential is not valid'
+        : 'Unauthorized: send a token as Authorization: Bearer …';
       this.#responder.error(response, 401, rpcCode.invalidRequest, text, { headers: ['WWW-Authenticate', challenge] });
     } else if (isDenied(error)) this.#responder.error(response, 403, rpcCode.invalidRequest, error.message);
     else {

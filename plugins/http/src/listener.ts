@@ -71,7 +71,10 @@ export class Listener {
 
   #refuseUnprotected(host: string): void {
     if (this.#context.board.protected) return;
-    throw new PlugboardError('REFUSED_BIND', `http: refused to listen on ${host}: whoever reaches that address could call every tool`);
+    throw new PlugboardError(
+      'REFUSED_BIND',
+      `http: refused to listen on ${host}: whoever reaches that address could call every tool`,
+    );
   }
 
   /** Stops: no new connections or calls; calls under way have `drain` ms to end; then everything is closed. */

@@ -18,7 +18,8 @@ export function sort(value: unknown): Sorted {
   if (method === undefined) return sortResponse(value, id);
   if (typeof method !== 'string') return invalid('the method is not a string');
   if (params !== undefined && !isObject(params)) return invalid('params is not an object');
-  if (id === undefined && !('id' in value)) return { kind: 'notification', message: value as unknown as RpcNotification };
+  if (id === undefined && !('id' in value))
+    return { kind: 'notification', message: value as unknown as RpcNotification };
   if (!isRequestId(id)) return invalid('the id is neither a string nor a number');
   // Such a number was already changed by parsing it, so the answer would carry another id than the request.
   if (Number.isInteger(id) && !Number.isSafeInteger(id)) return invalid('the id is too large a number; use a string');
@@ -28,7 +29,9 @@ export function sort(value: unknown): Sorted {
 /** The id of a message that is refused, as far as it has a valid one. */
 export function idOf(value: unknown): RequestId | undefined {
   const id = isObject(value) ? value['id'] : undefined;
-  return isRequestId(id) && (typeof id === 'string' || !Number.isInteger(id) || Number.isSafeInteger(id)) ? id : undefined;
+  return isRequestId(id) && (typeof id === 'string' || !Number.isInteger(id) || Number.isSafeInteger(id))
+    ? id
+    : undefined;
 }
 
 function sortResponse(value: Record<string, unknown>, id: unknown): Sorted {

@@ -15,7 +15,8 @@ export class Mounts {
 
   /** Serves `path` and everything below it. Returns a function that takes it back. Throws when the path is taken or not a path. */
   add(path: string, handler: MountHandler): () => void {
-    if (!/^(\/[A-Za-z0-9._~-]+)+$/.test(path)) throw new Error(`http: cannot mount ${JSON.stringify(path)}: a path looks like /api`);
+    if (!/^(\/[A-Za-z0-9._~-]+)+$/.test(path))
+      throw new Error(`http: cannot mount ${JSON.stringify(path)}: a path looks like /api`);
     if (this.#reserved.includes(path) || this.#handlers.has(path)) throw new Error(`http: the path ${path} is taken`);
     this.#handlers.set(path, handler);
     return () => {

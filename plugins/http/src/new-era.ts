@@ -51,10 +51,10 @@ class NewCall implements Reply {
 
   answer(answer: Answer): void {
     if (!this.#close()) return;
-    const bytes = answer.encode(this.request.id);
-    if (this.#stream === undefined) this.#era.context.responder.json(this.#response, httpStatus(answer), bytes);
+    const { id } = this.request;
+    if (this.#stream === undefined) this.#era.context.responder.answer(this.#response, httpStatus(answer), answer, id);
     else {
-      this.#stream.write(frameOf(bytes));
+      this.#stream.write(frameOf(answer.encode(id)));
       this.#stream.end();
     }
   }
@@ -149,7 +149,7 @@ export class NewEra {
 
   /** Ends all requests. */
   abandon(reason: string): void {
-    for (const call of [...this.calls]) call.abandon(reason);
+    for (const call of this.calls) call.abandon(reason);
   }
 
   async #notify(message: RpcNotification, { grant, server }: Exchange): Promise<void> {

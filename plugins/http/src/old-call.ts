@@ -76,7 +76,9 @@ export class OldPost {
 
   /** Called when all requests have been handed over: from now on a broken connection is noticed. */
   watch(): void {
-    if (this.#unanswered > 0 && this.#stream === undefined) this.#response.once('close', () => this.#lost());
+    if (this.#unanswered === 0 || this.#stream !== undefined) return;
+    if (this.#response.destroyed) this.#lost();
+    else this.#response.once('close', () => this.#lost());
   }
 
   /** One request is over; `answer` is undefined when the client withdrew it. */
@@ -87,7 +89,7 @@ export class OldPost {
       return;
     }
     if (answer !== undefined && this.#batch === undefined) {
-      this.session.context.responder.json(this.#response, 200, answer.encode(id));
+      this.session.context.responder.answer(this.#response, 200, answer, id);
       return;
     }
     if (answer !== undefined) this.#batch?.push(answer.encode(id));
@@ -115,7 +117,14 @@ export class OldPost {
   #answerOnStream(stream: ResumableStream, id: RequestId, answer: Answer | undefined): void {
     if (answer !== undefined) stream.send(answer.encode(id), undefined, tooLarge(id));
     // A cancelled request gets no answer. A client that resumes nevertheless must learn that none will come.
-    else stream.keep(JSON.stringify({ jsonrpc: '2.0', id, error: { code: rpcCode.invalidRequest, message: 'The request was cancelled' } }));
+    else
+      stream.keep(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          id,
+          error: { code: rpcCode.invalidRequest, message: 'The request was cancelled' },
+        }),
+      );
     if (this.#unanswered === 0) stream.finish();
   }
 

@@ -91,7 +91,8 @@ export class OldEra {
     if (invalid !== undefined) return refuse(`A message of the batch is ${invalid.why}`);
     const session = this.#sessionOf(exchange, undefined);
     if (session === undefined) return undefined;
-    if (session.session.protocolVersion !== batchVersion) return refuse(`Only protocol version ${batchVersion} has batches`);
+    if (session.session.protocolVersion !== batchVersion)
+      return refuse(`Only protocol version ${batchVersion} has batches`);
     const requests = sorted.flatMap((each) => (each.kind === 'request' ? [each.message] : []));
     if (requests.some((each) => each.method === 'initialize')) return refuse('initialize cannot be part of a batch');
     if (this.#refuses(session, requests, response, undefined)) return undefined;
@@ -149,7 +150,12 @@ export class OldEra {
   }
 
   /** Refuses requests whose ids are in use, and too many at once. True when it did. */
-  #refuses(session: OldSession, requests: readonly RpcRequest[], response: ServerResponse, id: RequestId | undefined): boolean {
+  #refuses(
+    session: OldSession,
+    requests: readonly RpcRequest[],
+    response: ServerResponse,
+    id: RequestId | undefined,
+  ): boolean {
     const { responder, options, clock } = this.#context;
     session.lastSign = clock.now;
     if (session.calls.size + requests.length > options.maxCallsPerSession) {
@@ -158,8 +164,15 @@ export class OldEra {
       return true;
     }
     const taken = requests.some((request) => session.calls.has(request.id));
-    if (!taken && (requests.length < 2 || new Set(requests.map((request) => request.id)).size === requests.length)) return false;
-    responder.error(response, 400, rpcCode.invalidRequest, 'A request with this id is already under way in this session', { id });
+    if (!taken && (requests.length < 2 || new Set(requests.map((request) => request.id)).size === requests.length))
+      return false;
+    responder.error(
+      response,
+      400,
+      rpcCode.invalidRequest,
+      'A request with this id is already under way in this session',
+      { id },
+    );
     return true;
   }
 
@@ -167,16 +180,23 @@ export class OldEra {
   #sessionOf(exchange: Exchange, id: RequestId | undefined): OldSession | undefined {
     const sessionId = exchange.request.headers['mcp-session-id'];
     if (typeof sessionId === 'string') return this.#find(sessionId, exchange, id);
-    const text = 'The Mcp-Session-Id header is missing; send initialize first, or a request of protocol version 2026-07-28';
+    const text =
+      'The Mcp-Session-Id header is missing; send initialize first, or a request of protocol version 2026-07-28';
     this.#context.responder.error(exchange.response, 400, rpcCode.invalidRequest, text, { id });
     return undefined;
   }
 
-  #find(sessionId: string, { request, response, server, grant }: Exchange, id: RequestId | undefined): OldSession | undefined {
+  #find(
+    sessionId: string,
+    { request, response, server, grant }: Exchange,
+    id: RequestId | undefined,
+  ): OldSession | undefined {
     const { responder } = this.#context;
     const session = this.#sessions.find(sessionId, grant, server);
     if (session === undefined) {
-      responder.error(response, 404, rpcCode.invalidRequest, 'Session not found; send initialize to open a new one', { id });
+      responder.error(response, 404, rpcCode.invalidRequest, 'Session not found; send initialize to open a new one', {
+        id,
+      });
       return undefined;
     }
     const version = request.headers['mcp-protocol-version'];

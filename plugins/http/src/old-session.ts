@@ -78,18 +78,18 @@ export class OldSession {
 
   /** Cancels what nobody came back for. */
   abandonCalls(post: OldPost): void {
-    for (const call of [...this.calls.values()]) if (call.post === post) call.abandon('the client has gone');
+    for (const call of this.calls.values()) if (call.post === post) call.abandon('the client has gone');
   }
 
   beat(now: number): void {
-    for (const call of [...this.calls.values()]) call.beat(now);
+    for (const call of this.calls.values()) call.beat(now);
     this.#standing.beat(now);
     if (this.calls.size > 0 || this.#standing.carried) this.lastSign = now;
   }
 
   /** Ends all that is open towards the client; calls under way are answered with an error. */
   end(reason: string): void {
-    for (const call of [...this.calls.values()]) call.answer(Answer.error(rpcCode.serverGone, reason));
+    for (const call of this.calls.values()) call.answer(Answer.error(rpcCode.serverGone, reason));
     this.#standing.finish();
   }
 
@@ -107,7 +107,8 @@ export class OldSession {
 
   /** Forgets streams that are over and of which nothing is kept. */
   #tidy(): void {
-    for (const [number, stream] of this.#streams) if (stream.finished && stream.kept === 0) this.#streams.delete(number);
+    for (const [number, stream] of this.#streams)
+      if (stream.finished && stream.kept === 0) this.#streams.delete(number);
   }
 }
 

@@ -8,14 +8,21 @@ const milliseconds = (initial: number, text: string) => z.int().min(1).default(i
 const count = (initial: number, text: string) => z.int().min(1).default(initial).describe(text);
 
 export const options = z.strictObject({
-  host: z.string().min(1).default('127.0.0.1').describe('Address to listen on; beyond loopback only when callers need a credential'),
+  host: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address to listen on; beyond loopback only when callers need a credential'),
   port: z.int().min(0).max(65_535).default(8807).describe('Port to listen on; 0 takes a free one'),
   path: z
     .string()
     .regex(/^(\/[A-Za-z0-9._~-]+)+$/, 'must start with / and not end with it')
     .default('/mcp')
     .describe('Path of the endpoint for all servers; each server alone is served at PATH/NAME'),
-  allowedHosts: z.array(z.string().min(1)).default([]).describe('Further values of the Host header (name, or name:port) that are served'),
+  allowedHosts: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Further values of the Host header (name, or name:port) that are served'),
   allowedOrigins: z
     .array(z.string().regex(/^[a-z][a-z0-9+.-]*:\/\/[^/]+$/, 'must be an origin such as https://app.example.com'))
     .default([])
@@ -32,10 +39,16 @@ export const options = z.strictObject({
   retry: milliseconds(1000, 'Pause that clients of 2025-11-25 are asked to make before they resume a stream'),
   maxEvents: count(256, 'Most events kept per session for resumption'),
   maxEventBytes: count(mebibyte, 'Most bytes of events kept per session for resumption'),
-  maxQueuedBytes: count(mebibyte, 'A stream whose reader leaves so many bytes unread is disconnected when the next event comes'),
+  maxQueuedBytes: count(
+    mebibyte,
+    'A stream whose reader leaves so many bytes unread is disconnected when the next event comes',
+  ),
   headersTimeout: milliseconds(20_000, 'Time for the headers of a request to arrive'),
   requestTimeout: milliseconds(60_000, 'Time for a whole request to arrive'),
-  keepAliveTimeout: milliseconds(75_000, 'An idle connection is kept open for so long; longer than the usual 60 s of load balancers'),
+  keepAliveTimeout: milliseconds(
+    75_000,
+    'An idle connection is kept open for so long; longer than the usual 60 s of load balancers',
+  ),
   stallTimeout: milliseconds(60_000, 'A client that reads nothing of its answer for so long is disconnected'),
   drain: milliseconds(10_000, 'Time that calls under way have to finish when the proxy stops'),
 });

@@ -36,8 +36,10 @@ export class RequestCheck {
   /** Why the request is refused (HTTP 403), or undefined. */
   refusal(request: IncomingMessage): string | undefined {
     const { host, origin } = request.headers;
-    if (this.#checksHost && !this.#isServed(host)) return 'the Host header names another host; the option `allowedHosts` adds one';
-    if (origin !== undefined && !this.#isAllowed(origin, host)) return 'requests from this Origin are refused; the option `allowedOrigins` adds one';
+    if (this.#checksHost && !this.#isServed(host))
+      return 'the Host header names another host; the option `allowedHosts` adds one';
+    if (origin !== undefined && !this.#isAllowed(origin, host))
+      return 'requests from this Origin are refused; the option `allowedOrigins` adds one';
     return undefined;
   }
 

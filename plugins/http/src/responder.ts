@@ -1,7 +1,7 @@
 // Writes whole HTTP answers: JSON, errors, nothing. Event streams live in `event-stream.ts`.
 import type { OutgoingHttpHeader, ServerResponse } from 'node:http';
 import { rpcCode } from 'plugboard';
-import type { RequestId } from 'plugboard';
+import type { Answer, RequestId } from 'plugboard';
 
 /** What may be told of an error beside its code and text. */
 export interface ErrorExtra {
@@ -11,6 +11,9 @@ export interface ErrorExtra {
   /** Further headers: name, value, name, value … */
   readonly headers?: readonly string[];
 }
+
+/** Answers of fewer bytes are copied into one piece. */
+const copied = 16_384;
 
 // Written over at each use: `writeHead` reads the array before it returns.
 const jsonHead: OutgoingHttpHeader[] = ['Content-Type', 'application/json', 'Content-Length', 0];
@@ -36,6 +39,23 @@ export class Responder {
     response.writeHead(status, headers === undefined ? jsonHead : [...jsonHead, ...headers]);
     // Text goes out with its headers in one plain write; bytes take a gathering one, which pays for itself only when they are many.
     response.end(body.length < smallBody ? body.toString() : body);
+    this.watch(response);
+  }
+
+  /** Answers with what the board has answered. Long answers are written in pieces: to copy them would cost more than to send them. */
+  answer(response: ServerResponse, status: number, answer: Answer, id: RequestId): void {
+    if (answer.size < copied) {
+      this.json(response, status, answer.encode(id));
+      return;
+    }
+    if (response.destroyed) return;
+    const pieces = answer.pieces(id);
+    jsonHead[3] = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    response.cork();
+    response.writeHead(status, jsonHead);
+    for (const piece of pieces) response.write(piece);
+    response.end();
+    response.uncork();
     this.watch(response);
   }
 

@@ -68,11 +68,18 @@ export class Router {
   #route(request: IncomingMessage, response: ServerResponse): void {
     const { responder, board } = this.#context;
     if (this.draining) {
-      responder.error(response, 503, rpcCode.serverGone, 'The proxy is stopping', { headers: ['Connection', 'close', 'Retry-After', '5'] });
+      responder.error(response, 503, rpcCode.serverGone, 'The proxy is stopping', {
+        headers: ['Connection', 'close', 'Retry-After', '5'],
+      });
       return;
     }
     if (this.#needsProtection && !board.protected) {
-      responder.error(response, 503, rpcCode.serverGone, 'The proxy serves nobody beyond loopback until callers need a credential');
+      responder.error(
+        response,
+        503,
+        rpcCode.serverGone,
+        'The proxy serves nobody beyond loopback until callers need a credential',
+      );
       return;
     }
     const refusal = this.#check.refusal(request);
@@ -93,14 +100,24 @@ export class Router {
     const { responder } = this.#context;
     const { headers } = request;
     if (!isJson(headers['content-type']) || (headers['content-encoding'] ?? 'identity') !== 'identity') {
-      responder.error(response, 415, rpcCode.invalidRequest, 'Unsupported Media Type: send Content-Type: application/json, not compressed');
+      responder.error(
+        response,
+        415,
+        rpcCode.invalidRequest,
+        'Unsupported Media Type: send Content-Type: application/json, not compressed',
+      );
       return;
     }
     // Clients of the new era are not held to it: which era it is shows only in the body, and the SDK's server does not ask them either.
     const version = headers['mcp-protocol-version'];
     const both = accepts(headers.accept, 'application/json') && accepts(headers.accept, 'text/event-stream');
     if (!both && !isNew(version)) {
-      responder.error(response, 406, rpcCode.invalidRequest, 'Not Acceptable: send Accept: application/json, text/event-stream');
+      responder.error(
+        response,
+        406,
+        rpcCode.invalidRequest,
+        'Not Acceptable: send Accept: application/json, text/event-stream',
+      );
       return;
     }
     this.#identify(endpoint, request, response, (exchange) => this.#read(exchange));
@@ -119,10 +136,16 @@ export class Router {
   }
 
   /** Finds out who asks, and whether the endpoint exists for them. */
-  #identify(endpoint: Endpoint, request: IncomingMessage, response: ServerResponse, next: (exchange: Exchange) => void): void {
+  #identify(
+    endpoint: Endpoint,
+    request: IncomingMessage,
+    response: ServerResponse,
+    next: (exchange: Exchange) => void,
+  ): void {
     const { server } = endpoint;
     const known = (grant: Grant): void => {
-      if (server === undefined || this.#context.board.hasServer(grant, server)) next({ request, response, server, grant });
+      if (server === undefined || this.#context.board.hasServer(grant, server))
+        next({ request, response, server, grant });
       else this.#notFound(response);
     };
     let grant: Grant | Promise<Grant>;
@@ -184,7 +207,10 @@ export class Router {
   }
 
   #reject(exchange: Exchange, verdict: Exclude<Verdict, string>, id: RequestId | undefined): void {
-    this.#context.responder.error(exchange.response, verdict.status, verdict.code, verdict.message, { id, data: verdict.data });
+    this.#context.responder.error(exchange.response, verdict.status, verdict.code, verdict.message, {
+      id,
+      data: verdict.data,
+    });
   }
 
   /** What is not MCP: health, the mounts of other plugins, nothing. */
@@ -229,11 +255,18 @@ export class Router {
 
   #notFound(response: ServerResponse): void {
     const { path } = this.#context.options;
-    this.#context.responder.error(response, 404, rpcCode.invalidRequest, `Not found; MCP is served at ${path} and ${path}/<server>`);
+    this.#context.responder.error(
+      response,
+      404,
+      rpcCode.invalidRequest,
+      `Not found; MCP is served at ${path} and ${path}/<server>`,
+    );
   }
 
   #notAllowed(response: ServerResponse, allow: string): void {
-    this.#context.responder.error(response, 405, rpcCode.invalidRequest, 'Method not allowed', { headers: ['Allow', allow] });
+    this.#context.responder.error(response, 405, rpcCode.invalidRequest, 'Method not allowed', {
+      headers: ['Allow', allow],
+    });
   }
 
   #failed(response: ServerResponse, error: unknown): void {

@@ -4,7 +4,7 @@ import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { CreateMessageRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import test from 'ava';
-import { Answer } from 'plugboard';
+import { Answer, metaOf } from 'plugboard';
 import { start, until } from './harness.ts';
 
 const tools = [{ name: 'add', inputSchema: { type: 'object' } }];
@@ -12,7 +12,11 @@ const tools = [{ name: 'add', inputSchema: { type: 'object' } }];
 test('the v1 client: list, progress, sampling, list_changed, a broken connection, the end', async (t) => {
   const { port, board, service } = await start(t, { retry: 20 });
   const client = new Client({ name: 'v1', version: '1.0.0' }, { capabilities: { sampling: {} } });
-  client.setRequestHandler(CreateMessageRequestSchema, () => ({ role: 'assistant', model: 'm', content: { type: 'text', text: 'hello' } }));
+  client.setRequestHandler(CreateMessageRequestSchema, () => ({
+    role: 'assistant',
+    model: 'm',
+    content: { type: 'text', text: 'hello' },
+  }));
   let changed = 0;
   client.setNotificationHandler(ToolListChangedNotificationSchema, () => void (changed += 1));
   const transport = new StreamableHTTPClientTransport(new URL(service.address().url));
@@ -21,13 +25,19 @@ test('the v1 client: list, progress, sampling, list_changed, a broken connection
 
   const listing = client.listTools();
   (await board.take()).reply.answer(Answer.result({ tools }));
-  t.deepEqual((await listing).tools.map((tool) => tool.name), ['add']);
+  t.deepEqual(
+    (await listing).tools.map((tool) => tool.name),
+    ['add'],
+  );
 
   const progress: number[] = [];
-  const calling = client.callTool({ name: 'add' }, undefined, { onprogress: (each) => void progress.push(each.progress) });
+  const calling = client.callTool({ name: 'add' }, undefined, {
+    onprogress: (each) => void progress.push(each.progress),
+  });
   const call = await board.take();
-  const progressToken = (call.request.params?.['_meta'] as { progressToken: number }).progressToken;
-  const report = (n: number): void => call.reply.notify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress: n } });
+  const progressToken = metaOf(call.request.params)?.['progressToken'];
+  const report = (n: number): void =>
+    call.reply.notify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken, progress: n } });
   report(1);
   const sampled = await call.session.ask('sampling/createMessage', { messages: [], maxTokens: 1 }, call.reply);
   t.like(sampled, { result: { content: { text: 'hello' } } });
@@ -55,14 +65,24 @@ test('the v2 client, in both eras', async (t) => {
       const discover = await board.take();
       t.is(discover.request.method, 'server/discover');
       const hints = { resultType: 'complete', ttlMs: 0, cacheScope: 'private' };
-      discover.reply.answer(Answer.result({ ...hints, supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, serverInfo: { name: 'f', version: '1' } }));
+      discover.reply.answer(
+        Answer.result({
+          ...hints,
+          supportedVersions: ['2026-07-28'],
+          capabilities: { tools: {} },
+          serverInfo: { name: 'f', version: '1' },
+        }),
+      );
     }
     await connecting;
     const listing = client.listTools();
     const list = await board.take();
     t.is(list.session.era, mode === 'legacy' ? 'old' : 'new');
     list.reply.answer(Answer.result({ resultType: 'complete', ttlMs: 0, cacheScope: 'private', tools }));
-    t.deepEqual((await listing).tools.map((tool) => tool.name), ['add']);
+    t.deepEqual(
+      (await listing).tools.map((tool) => tool.name),
+      ['add'],
+    );
     const calling = client.callTool({ name: 'add', arguments: {} });
     const call = await board.take();
     call.reply.notify({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'x' } });

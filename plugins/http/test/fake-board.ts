@@ -117,7 +117,8 @@ export class FakeBoard implements BoardApi {
     if (request.method === 'ping') reply.answer(Answer.result({}));
     else if (request.method === 'test/echo') echo();
     else if (request.method === 'test/soon') queueMicrotask(echo);
-    else if (!/^(?!notifications)\w+\//.test(request.method)) reply.answer(Answer.error(rpcCode.methodNotFound, 'Method not found'));
+    else if (!/^(?!notifications)\w+\//.test(request.method))
+      reply.answer(Answer.error(rpcCode.methodNotFound, 'Method not found'));
     else {
       const taker = this.#takers.shift();
       if (taker === undefined) this.#queue.push(call);

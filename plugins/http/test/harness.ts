@@ -18,7 +18,7 @@ export interface Running {
   readonly service: HttpService;
   readonly port: number;
   readonly log: LogLine[];
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Applies the plugin with the given options on a free port; it is stopped when the test ends. */
@@ -79,8 +79,12 @@ export function send(port: number, ask: Ask): Promise<Reply> {
   const payload = typeof body === 'string' || Buffer.isBuffer(body) ? body : JSON.stringify(body);
   const base: Record<string, string | string[] | undefined> = { accept: both, ...ask.headers };
   if (payload !== undefined) base['content-type'] ??= 'application/json';
-  if (payload !== undefined && base['transfer-encoding'] === undefined) base['content-length'] ??= String(Buffer.byteLength(payload));
-  const headers = Object.fromEntries(Object.entries(base).filter(([, value]) => value !== undefined)) as Record<string, string>;
+  if (payload !== undefined && base['transfer-encoding'] === undefined)
+    base['content-length'] ??= String(Buffer.byteLength(payload));
+  const headers = Object.fromEntries(Object.entries(base).filter(([, value]) => value !== undefined)) as Record<
+    string,
+    string
+  >;
   return new Promise((resolve, reject) => {
     const request = httpRequest({ host: '127.0.0.1', port, method, path, headers, agent: agent ?? new Agent() });
     request.on('response', (message) => resolve(replyOf(message)));
@@ -107,7 +111,8 @@ function replyOf(message: IncomingMessage): Reply {
     next: async () => {
       for (let each = await block(); each !== undefined; each = await block()) {
         const data = /^data: (.+)$/m.exec(each)?.[1];
-        if (data !== undefined) return { id: /^id: (.+)$/m.exec(each)?.[1], message: JSON.parse(data) as Event['message'] };
+        if (data !== undefined)
+          return { id: /^id: (.+)$/m.exec(each)?.[1], message: JSON.parse(data) as Event['message'] };
       }
       return undefined;
     },
@@ -148,7 +153,12 @@ export function sendRaw(port: number, bytes: string | Buffer, options: { end?: b
 /** Sends a POST on a socket that the test can break, read slowly, or leave alone. */
 export function rawPost(port: number, body: unknown, headers: Record<string, string | undefined> = {}): Socket {
   const payload = JSON.stringify(body);
-  const all: Record<string, string | undefined> = { host: `127.0.0.1:${port}`, accept: both, 'content-type': 'application/json', ...headers };
+  const all: Record<string, string | undefined> = {
+    host: `127.0.0.1:${port}`,
+    accept: both,
+    'content-type': 'application/json',
+    ...headers,
+  };
   const lines = Object.entries({ ...all, 'content-length': String(Buffer.byteLength(payload)) });
   const head = lines.flatMap(([name, value]) => (value === undefined ? [] : [`${name}: ${value}`])).join('\r\n');
   const socket = connect({ host: '127.0.0.1', port });
@@ -159,7 +169,9 @@ export function rawPost(port: number, body: unknown, headers: Record<string, str
 
 /** How many connections a server has. */
 export function connectionsOf(server: Server): Promise<number> {
-  return new Promise((resolve, reject) => server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))));
+  return new Promise((resolve, reject) =>
+    server.getConnections((error, count) => (error === null ? resolve(count) : reject(error))),
+  );
 }
 
 const clientInfo = { name: 'test', version: '1.0.0' };
@@ -180,10 +192,16 @@ export class OldClient {
   }
 
   /** Opens a session. */
-  static async open(port: number, options: { path?: string; version?: string; headers?: Record<string, string> } = {}): Promise<OldClient> {
+  static async open(
+    port: number,
+    options: { path?: string; version?: string; headers?: Record<string, string> } = {},
+  ): Promise<OldClient> {
     const client = new OldClient(port, options.path ?? '/mcp', options.version ?? '2025-11-25', options.headers ?? {});
     const params = { protocolVersion: client.version, capabilities: {}, clientInfo };
-    const reply = await client.post({ jsonrpc: '2.0', id: 0, method: 'initialize', params }, { 'mcp-protocol-version': undefined });
+    const reply = await client.post(
+      { jsonrpc: '2.0', id: 0, method: 'initialize', params },
+      { 'mcp-protocol-version': undefined },
+    );
     if (reply.status !== 200) throw new Error(`initialize was answered ${reply.status}: ${await reply.text()}`);
     client.id = String(reply.headers['mcp-session-id']);
     await reply.text();
@@ -237,7 +255,11 @@ export function sendNew(
   const name = params['name'] ?? params['uri'] ?? params['taskId'];
   const named = typeof name === 'string' ? { 'mcp-name': name } : {};
   const standard = { 'mcp-protocol-version': newVersion, 'mcp-method': method, ...named, ...headers };
-  return send(port, { path, headers: standard, body: { jsonrpc: '2.0', id, method, params: { _meta: envelope(), ...params } } });
+  return send(port, {
+    path,
+    headers: standard,
+    body: { jsonrpc: '2.0', id, method, params: { _meta: envelope(), ...params } },
+  });
 }
 
 /** Waits until something is so. The deadline is generous: it only ends a test that would fail anyway. */

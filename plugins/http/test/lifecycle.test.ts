@@ -1,10 +1,12 @@
 // Starting, serving others, telling its health, and stopping without cutting anybody off.
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import test from 'ava';
-import { Answer, PlugboardError } from 'plugboard';
+import { Answer, PlugboardError, z } from 'plugboard';
 import plugin from '../src/index.ts';
+import { options } from '../src/options.ts';
 import { FakeBoard, grantNamed, serverStatus } from './fake-board.ts';
 import { OldClient, rawPost, send, sendNew, start, until } from './harness.ts';
 
@@ -13,7 +15,19 @@ test('endpoints: all servers, one server, nothing else', async (t) => {
   t.deepEqual(service.address(), { host: '127.0.0.1', port, url: `http://127.0.0.1:${port}/mcp` });
   const statusOf = async (path: string): Promise<number> => (await sendNew(port, 1, 'test/echo', {}, {}, path)).status;
   for (const path of ['/mcp', '/mcp?x=1', '/mcp/alpha', '/mcp/beta?y']) t.is(await statusOf(path), 200, path);
-  for (const path of ['/', '/mcp/', '/mcp/gamma', '/mcp/alpha/', '/mcp/alpha/x', '/mcpx', '/MCP', '/mcp/..%2f', '//mcp', '/mcp/%61lpha', '*']) {
+  for (const path of [
+    '/',
+    '/mcp/',
+    '/mcp/gamma',
+    '/mcp/alpha/',
+    '/mcp/alpha/x',
+    '/mcpx',
+    '/MCP',
+    '/mcp/..%2f',
+    '//mcp',
+    '/mcp/%61lpha',
+    '*',
+  ]) {
     const reply = await sendNew(port, 1, 'test/echo', {}, {}, path);
     t.is(reply.status, 404, path);
     t.like(await reply.json(), { id: null, error: { code: -32600 } }, path);
@@ -27,7 +41,15 @@ test('endpoints: all servers, one server, nothing else', async (t) => {
 });
 
 test('options are checked', (t) => {
-  const bad = [{ prot: 1 }, { port: 70_000 }, { port: '1' }, { path: 'mcp' }, { path: '/mcp/' }, { idleTimeout: 0 }, { allowedOrigins: ['app.example'] }];
+  const bad = [
+    { prot: 1 },
+    { port: 70_000 },
+    { port: '1' },
+    { path: 'mcp' },
+    { path: '/mcp/' },
+    { idleTimeout: 0 },
+    { allowedOrigins: ['app.example'] },
+  ];
   for (const options of bad) t.throws(() => plugin.options?.parse(options), undefined, JSON.stringify(options));
   t.like(plugin.options?.parse({}), { host: '127.0.0.1', port: 8807, path: '/mcp', maxBodyBytes: 4_194_304 });
 });
@@ -48,7 +70,11 @@ test('health: the process lives, and readiness tells the truth', async (t) => {
   const ready = await get('/readyz');
   t.is(ready.status, 200);
   t.like(await ready.json(), { ready: true, servers: [{ name: 'alpha', state: 'ready', tools: 2 }, { name: 'beta' }] });
-  for (const [state, status] of [['starting', 503], ['failed', 503], ['stopped', 200]] as const) {
+  for (const [state, status] of [
+    ['starting', 503],
+    ['failed', 503],
+    ['stopped', 200],
+  ] as const) {
     board.serverList = [serverStatus('alpha', 'ready'), serverStatus('beta', state, `because ${state}`)];
     const reply = await get('/readyz');
     t.is(reply.status, status, state);
@@ -69,7 +95,9 @@ test('health: the process lives, and readiness tells the truth', async (t) => {
   t.is(anonymous.status, 503);
   t.deepEqual(await anonymous.json(), { ready: false, counts: { starting: 0, ready: 0, failed: 1, stopped: 0 } });
   t.notRegex(await (await get('/readyz', { authorization: 'Bearer wrong' })).text(), /alpha|path/);
-  t.like(await (await get('/readyz', { authorization: 'Bearer good' })).json(), { servers: [{ name: 'alpha', reason: 'a path' }] });
+  t.like(await (await get('/readyz', { authorization: 'Bearer good' })).json(), {
+    servers: [{ name: 'alpha', reason: 'a path' }],
+  });
 });
 
 test('other plugins mount paths on the same listener', async (t) => {
@@ -92,7 +120,8 @@ test('other plugins mount paths on the same listener', async (t) => {
   t.is((await get('/api', { origin: 'http://evil.example' })).status, 403);
   for (const path of ['/broken', '/late']) t.is((await get(path)).status, 500);
   t.is(log.filter((line) => line.level === 'error').length, 2);
-  for (const path of ['/mcp', '/healthz', '/api', 'api', '/', '/a/', '/a b']) t.throws(() => service.mount(path, () => undefined), undefined, path);
+  for (const path of ['/mcp', '/healthz', '/api', 'api', '/', '/a/', '/a b'])
+    t.throws(() => service.mount(path, () => undefined), undefined, path);
   unmount();
   t.is((await get('/api')).status, 404);
   t.is(await (await get('/api/v2')).text(), 'v2');
@@ -165,4 +194,17 @@ test('a request on an open connection while stopping is refused', async (t) => {
   taken.reply.answer(Answer.result({}));
   t.is((await call).status, 200);
   await stopped;
+});
+
+test('the README lists every option with its default and meaning', (t) => {
+  const readme = readFileSync(new URL('../../README.md', import.meta.url), 'utf8');
+  const schema = z.toJSONSchema(options) as { properties: Record<string, { default: unknown; description: string }> };
+  const rows = Object.entries(schema.properties).map(([name, { default: initial, description }]) => {
+    const shown = typeof initial === 'string' ? initial : JSON.stringify(initial);
+    return `| \`${name}\` | \`${shown}\` | ${description} |`;
+  });
+  t.deepEqual(
+    readme.split('\n').filter((line) => /^\| `[a-z][A-Za-z]+` \| `/.test(line)),
+    rows,
+  );
 });

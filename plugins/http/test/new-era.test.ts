@@ -13,7 +13,11 @@ const standard = { 'mcp-protocol-version': newVersion, 'mcp-method': 'test/echo'
 
 test('a request reaches the board with its envelope, whatever session it names', async (t) => {
   const { port, board } = await start(t);
-  const params = { name: 'tool', arguments: { a: 1 }, _meta: envelope({ 'io.modelcontextprotocol/logLevel': 'debug', progressToken: 7 }) };
+  const params = {
+    name: 'tool',
+    arguments: { a: 1 },
+    _meta: envelope({ 'io.modelcontextprotocol/logLevel': 'debug', progressToken: 7 }),
+  };
   const headers = { 'mcp-session-id': 'ignored', 'mcp-param-region': '=?base64?SGk=?=', 'Mcp-Param-__proto__': 'x' };
   const pending = sendNew(port, 12, 'tools/call', params, headers, '/mcp/alpha');
   const call = await board.take();
@@ -67,19 +71,47 @@ test('the ladder: each request is refused by the first check that it fails', asy
   const { port } = await start(t);
   const meta = envelope();
   const without = (key: string): object => Object.fromEntries(Object.entries(meta).filter(([name]) => name !== key));
-  type Case = [name: string, method: string, params: object, headers: Record<string, string | undefined>, status: number, code: number | undefined];
+  type Case = [
+    name: string,
+    method: string,
+    params: object,
+    headers: Record<string, string | undefined>,
+    status: number,
+    code: number | undefined,
+  ];
   const cases: Case[] = [
     ['all in order', 'test/echo', { _meta: meta }, {}, 200, undefined],
     ['no clientInfo', 'test/echo', { _meta: without('io.modelcontextprotocol/clientInfo') }, {}, 200, undefined],
     ['no envelope', 'test/echo', {}, {}, 400, -32602],
     ['no version in it, header differs', 'test/echo', { _meta: without(versionKey) }, {}, 400, -32602],
     ['no capabilities', 'test/echo', { _meta: without(capabilitiesKey) }, {}, 400, -32602],
-    ['capabilities of a wrong form', 'test/echo', { _meta: { ...meta, [capabilitiesKey]: { sampling: 1 } } }, {}, 400, -32602],
+    [
+      'capabilities of a wrong form',
+      'test/echo',
+      { _meta: { ...meta, [capabilitiesKey]: { sampling: 1 } } },
+      {},
+      400,
+      -32602,
+    ],
     ['unknown capability', 'test/echo', { _meta: { ...meta, [capabilitiesKey]: { other: 1 } } }, {}, 200, undefined],
     ['bad log level', 'test/echo', { _meta: { ...meta, 'io.modelcontextprotocol/logLevel': 'loud' } }, {}, 400, -32602],
-    ['version unknown to both', 'test/echo', { _meta: { ...meta, [versionKey]: 'v999.0.0' } }, { 'mcp-protocol-version': 'v999.0.0' }, 400, -32022],
+    [
+      'version unknown to both',
+      'test/echo',
+      { _meta: { ...meta, [versionKey]: 'v999.0.0' } },
+      { 'mcp-protocol-version': 'v999.0.0' },
+      400,
+      -32022,
+    ],
     ['version unknown, header known', 'test/echo', { _meta: { ...meta, [versionKey]: 'v999.0.0' } }, {}, 400, -32020],
-    ['an old version in an envelope', 'test/echo', { _meta: { ...meta, [versionKey]: '2025-11-25' } }, { 'mcp-protocol-version': '2025-11-25' }, 400, -32022],
+    [
+      'an old version in an envelope',
+      'test/echo',
+      { _meta: { ...meta, [versionKey]: '2025-11-25' } },
+      { 'mcp-protocol-version': '2025-11-25' },
+      400,
+      -32022,
+    ],
     ['no version header', 'test/echo', { _meta: meta }, { 'mcp-protocol-version': undefined }, 400, -32020],
     ['no method header', 'test/echo', { _meta: meta }, { 'mcp-method': undefined }, 400, -32020],
     ['another method', 'test/echo', { _meta: meta }, { 'mcp-method': 'tools/list' }, 400, -32020],
@@ -89,7 +121,10 @@ test('the ladder: each request is refused by the first check that it fails', asy
     ['method of the prototype', 'constructor', { _meta: meta }, { 'mcp-method': 'x' }, 400, -32020],
   ];
   for (const [name, method, params, headers, status, code] of cases) {
-    const reply = await send(port, { headers: { ...standard, ...headers }, body: { jsonrpc: '2.0', id: name, method, params } });
+    const reply = await send(port, {
+      headers: { ...standard, ...headers },
+      body: { jsonrpc: '2.0', id: name, method, params },
+    });
     t.is(reply.status, status, name);
     const body = await reply.json();
     t.is(body['id'], name);
@@ -135,12 +170,17 @@ test('Mcp-Name repeats what the request is about', async (t) => {
 
 test('a stream carries what comes before the answer, and closing it takes the request back', async (t) => {
   const { port, board } = await start(t, { streamAfter: 50, keepAlive: 20 });
-  const pending = sendNew(port, 1_234_567_890_123, 'subscriptions/listen', { notifications: { toolsListChanged: true } });
+  const pending = sendNew(port, 1_234_567_890_123, 'subscriptions/listen', {
+    notifications: { toolsListChanged: true },
+  });
   const call = await board.take();
   call.reply.notify({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: {} });
   const stream = await pending;
   t.is(stream.headers['content-type'], 'text/event-stream');
-  t.is(String(await stream.block()), 'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}');
+  t.is(
+    String(await stream.block()),
+    'event: message\ndata: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{}}',
+  );
   t.is(await stream.block(), ': keep-alive');
   for (let n = 0; n < 3; n += 1) {
     call.reply.notify({ jsonrpc: '2.0', method: 'notifications/tools/list_changed', params: { n } });
@@ -165,13 +205,19 @@ test('a stream carries what comes before the answer, and closing it takes the re
 test('notifications are accepted; cancels of others’ requests are not passed on', async (t) => {
   const { port, board } = await start(t);
   const note = (method: string, params: object = {}): object => ({ jsonrpc: '2.0', method, params });
-  t.is((await send(port, { headers: { 'mcp-protocol-version': newVersion }, body: note('notifications/x') })).status, 202);
+  t.is(
+    (await send(port, { headers: { 'mcp-protocol-version': newVersion }, body: note('notifications/x') })).status,
+    202,
+  );
   t.is((await send(port, { body: note('notifications/y', { _meta: { [versionKey]: newVersion } }) })).status, 202);
   t.is((await send(port, { headers: standard, body: note('notifications/cancelled', { requestId: 1 }) })).status, 400);
   const cancel = note('notifications/cancelled', { requestId: 1, _meta: envelope() });
   t.is((await send(port, { headers: { 'mcp-protocol-version': newVersion }, body: cancel })).status, 202);
   await until('both reach the board', () => board.notified.length === 2);
-  t.deepEqual(board.notified.map((each) => each.notification.method), ['notifications/x', 'notifications/y']);
+  t.deepEqual(
+    board.notified.map((each) => each.notification.method),
+    ['notifications/x', 'notifications/y'],
+  );
   const bad = await send(port, { body: note('n', { _meta: { [versionKey]: 5 } }) });
   t.is(bad.status, 400);
   t.like(await bad.json(), { id: null, error: { code: -32602 } });
@@ -181,7 +227,11 @@ test('GET and DELETE belong to the old era', async (t) => {
   const { port } = await start(t);
   const client = await OldClient.open(port);
   for (const method of ['GET', 'DELETE']) {
-    for (const headers of [{}, { 'mcp-protocol-version': newVersion }, client.headers({ 'mcp-protocol-version': newVersion })]) {
+    for (const headers of [
+      {},
+      { 'mcp-protocol-version': newVersion },
+      client.headers({ 'mcp-protocol-version': newVersion }),
+    ]) {
       const reply = await send(port, { method, headers });
       t.is(reply.status, 405);
       t.is(reply.headers.allow, 'POST');
@@ -202,8 +252,13 @@ test('grants are kept apart and promises of the board are awaited', async (t) =>
   const pending = tokens.map((token) => sendNew(port, 1, 'tools/list', {}, { authorization: `Bearer ${token}` }));
   const calls = [await board.take(), await board.take(), await board.take()];
   for (const [n, call] of calls.entries()) call.reply.answer(Answer.result({ n, grant: call.session.grant.id }));
-  const results = await Promise.all(pending.map(async (each) => (await (await each).json())['result'] as { n: number; grant: string }));
-  t.deepEqual(results.map((each) => each.grant), ['grant:a', 'grant:b', 'grant:a']);
+  const results = await Promise.all(
+    pending.map(async (each) => (await (await each).json())['result'] as { n: number; grant: string }),
+  );
+  t.deepEqual(
+    results.map((each) => each.grant),
+    ['grant:a', 'grant:b', 'grant:a'],
+  );
   t.is(new Set(results.map((each) => each.n)).size, 3);
   t.is((await sendNew(port, 1, 'tools/list', {}, { authorization: 'Bearer c' })).status, 401);
 });
@@ -246,12 +301,21 @@ test('classification agrees with the SDK’s', async (t) => {
   await fc.assert(
     fc.asyncProperty(anyRequest, async ({ method, version, methodHeader, nameHeader, params, meta }) => {
       const body = { jsonrpc: '2.0', id: 1, method, params: meta === undefined ? params : { ...params, _meta: meta } };
-      const headers: Record<string, string> = { 'content-type': 'application/json', accept: 'application/json, text/event-stream' };
+      const headers: Record<string, string> = {
+        'content-type': 'application/json',
+        accept: 'application/json, text/event-stream',
+      };
       if (version !== undefined) headers['mcp-protocol-version'] = version;
       if (methodHeader !== undefined) headers['mcp-method'] = methodHeader === 'same' ? method : 'prompts/list';
       if (nameHeader !== undefined) headers['mcp-name'] = nameHeader;
-      const { kind } = classifyInboundRequest({ httpMethod: 'POST', body, ...(version === undefined ? {} : { protocolVersionHeader: version }) });
-      const expected = await handler.fetch(new Request('http://localhost/mcp', { method: 'POST', headers, body: JSON.stringify(body) }));
+      const { kind } = classifyInboundRequest({
+        httpMethod: 'POST',
+        body,
+        ...(version === undefined ? {} : { protocolVersionHeader: version }),
+      });
+      const expected = await handler.fetch(
+        new Request('http://localhost/mcp', { method: 'POST', headers, body: JSON.stringify(body) }),
+      );
       const expectedCode = ((await expected.json()) as { error?: { code: number } }).error?.code;
       reached = 0;
       const reply = await send(port, { headers, body, agent });
@@ -260,7 +324,8 @@ test('classification agrees with the SDK’s', async (t) => {
         t.is(reached, 0);
         // Opened, or told that a session is missing.
         t.true(method === 'initialize' ? reply.status === 200 : code === -32600);
-      } else if (expected.status === 400) t.deepEqual([reply.status, code], [400, expectedCode], JSON.stringify({ body, headers }));
+      } else if (expected.status === 400)
+        t.deepEqual([reply.status, code], [400, expectedCode], JSON.stringify({ body, headers }));
       else t.is(reached, 1, JSON.stringify({ body, headers }));
     }),
     { numRuns: 600 },

@@ -8,12 +8,19 @@ const initialize = {
   jsonrpc: '2.0',
   id: 'first',
   method: 'initialize',
-  params: { protocolVersion: '2025-11-25', capabilities: { sampling: {} }, clientInfo: { name: 'test', version: '1.0.0' } },
+  params: {
+    protocolVersion: '2025-11-25',
+    capabilities: { sampling: {} },
+    clientInfo: { name: 'test', version: '1.0.0' },
+  },
 };
 
 test('a session is opened, used and ended', async (t) => {
   const { port, board } = await start(t);
-  const opened = await send(port, { body: initialize, headers: { 'mcp-method': 'initialize', 'mcp-protocol-version': '2025-11-25' } });
+  const opened = await send(port, {
+    body: initialize,
+    headers: { 'mcp-method': 'initialize', 'mcp-protocol-version': '2025-11-25' },
+  });
   t.is(opened.status, 200);
   const id = String(opened.headers['mcp-session-id']);
   t.regex(id, /^[\x21-\x7e]+$/);
@@ -49,10 +56,12 @@ test('what is wrong with a request without a good session is told by its status'
   const { port } = await start(t);
   const client = await OldClient.open(port);
   const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
-  const statusOf = async (headers: Record<string, string | undefined>): Promise<number> => (await client.post(ping, headers)).status;
+  const statusOf = async (headers: Record<string, string | undefined>): Promise<number> =>
+    (await client.post(ping, headers)).status;
   t.is(await statusOf({}), 200);
   t.is(await statusOf({ 'mcp-session-id': undefined }), 400);
-  for (const id of ['nobody', '__proto__', 'constructor', `${client.id}x`]) t.is(await statusOf({ 'mcp-session-id': id }), 404, id);
+  for (const id of ['nobody', '__proto__', 'constructor', `${client.id}x`])
+    t.is(await statusOf({ 'mcp-session-id': id }), 404, id);
   // Every known version is taken, whichever was agreed on; an unknown one is not.
   t.is(await statusOf({ 'mcp-protocol-version': '2025-03-26' }), 200);
   t.is(await statusOf({ 'mcp-protocol-version': undefined }), 200);
@@ -82,7 +91,8 @@ test('a session exists only for its grant and its endpoint', async (t) => {
   const foreign = await alice.post(ping, bearer('bob'));
   t.is(foreign.status, 404);
   t.is(await foreign.text(), missing);
-  for (const method of ['GET', 'DELETE']) t.is((await send(port, { method, headers: alice.headers(bearer('bob')) })).status, 404);
+  for (const method of ['GET', 'DELETE'])
+    t.is((await send(port, { method, headers: alice.headers(bearer('bob')) })).status, 404);
   t.is((await send(port, { path: '/mcp/alpha', body: ping, headers: alice.headers() })).status, 404);
   t.is((await send(port, { path: '/mcp/beta', body: ping, headers: alpha.headers() })).status, 404);
   t.is((await alice.post(ping)).status, 200);
@@ -92,11 +102,18 @@ test('a session exists only for its grant and its endpoint', async (t) => {
 test('an answer that comes first is JSON; what comes before it makes a stream', async (t) => {
   const { port, board } = await start(t);
   const client = await OldClient.open(port);
-  const [progress, call] = await Promise.all([client.request('p', 'tools/call', { name: 'x' }), board.take().then(async (taken) => {
-    const asked = taken.session.ask('roots/list', undefined, taken.reply);
-    taken.reply.notify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: 't', progress: 1 } });
-    return { taken, asked };
-  })]);
+  const [progress, call] = await Promise.all([
+    client.request('p', 'tools/call', { name: 'x' }),
+    board.take().then(async (taken) => {
+      const asked = taken.session.ask('roots/list', undefined, taken.reply);
+      taken.reply.notify({
+        jsonrpc: '2.0',
+        method: 'notifications/progress',
+        params: { progressToken: 't', progress: 1 },
+      });
+      return { taken, asked };
+    }),
+  ]);
   t.is(progress.status, 200);
   t.is(progress.headers['content-type'], 'text/event-stream');
   t.is(progress.headers['x-accel-buffering'], 'no');
@@ -141,10 +158,14 @@ test('an id is used once at a time in a session, and by every session', async (t
   const tooMany = await one.request(3, 'tools/call');
   t.is(tooMany.status, 429);
   t.truthy(tooMany.headers['retry-after']);
-  for (const call of [taken, ...calls]) call.reply.answer(Answer.result({ of: call.request.id, session: call.session.id }));
+  for (const call of [taken, ...calls])
+    call.reply.answer(Answer.result({ of: call.request.id, session: call.session.id }));
   const bodies = await Promise.all([first, ...others, third].map(async (each) => (await each).json()));
-  t.deepEqual(bodies.map((body) => body['id']), [1, '1', 1, 2]);
-  t.is((bodies[2]?.['result'] as { session: string }).session, two.id);
+  t.deepEqual(
+    bodies.map((body) => body['id']),
+    [1, '1', 1, 2],
+  );
+  t.like(bodies[2], { result: { session: two.id } });
   t.is((await one.request(1, 'ping')).status, 200);
 });
 
@@ -171,7 +192,8 @@ test('a request that its client cancels ends without an answer', async (t) => {
   const resumed = await client.get(event?.id);
   t.like((await resumed.next())?.message, { id: 6, error: { code: -32600 } });
   t.is(await resumed.next(), undefined);
-  for (const requestId of [99, null, {}, '__proto__']) t.is((await client.post({ ...cancel, params: { requestId } })).status, 202);
+  for (const requestId of [99, null, {}, '__proto__'])
+    t.is((await client.post({ ...cancel, params: { requestId } })).status, 202);
 });
 
 test('caps refuse a new session and say when to come back', async (t) => {
@@ -254,7 +276,13 @@ test('batches belong to 2025-03-26 alone', async (t) => {
   const plain = await client.post([request(1, 'test/echo'), notification, request('b', 'test/soon')]);
   t.is(plain.headers['content-type'], 'application/json');
   const answers = JSON.parse(await plain.text()) as { id: unknown; result: { params: { id: unknown } } }[];
-  t.deepEqual(answers.map((each) => [each.id, each.result.params.id]), [[1, 1], ['b', 'b']]);
+  t.deepEqual(
+    answers.map((each) => [each.id, each.result.params.id]),
+    [
+      [1, 1],
+      ['b', 'b'],
+    ],
+  );
   t.is(board.notified.length, 1);
   t.is((await client.post([notification, { jsonrpc: '2.0', id: 4, result: {} }])).status, 202);
   t.is(board.delivered.length, 1);
@@ -267,7 +295,8 @@ test('batches belong to 2025-03-26 alone', async (t) => {
   calls[1]?.reply.answer(Answer.result({}));
   calls[0]?.reply.answer(Answer.result({}));
   const events: unknown[] = [];
-  for (let event = await stream.next(); event !== undefined; event = await stream.next()) events.push(event.message.id ?? event.message['method']);
+  for (let event = await stream.next(); event !== undefined; event = await stream.next())
+    events.push(event.message.id ?? event.message['method']);
   t.deepEqual(events, [1, 'notifications/progress', 3, 2]);
 
   const newer = await OldClient.open(port);
@@ -279,7 +308,10 @@ test('batches belong to 2025-03-26 alone', async (t) => {
     ['initialize', [initialize]],
     ['not a message', [request(1, 'ping'), 3]],
     ['nested', [[request(1, 'ping')]]],
-    ['new era', [{ ...request(1, 'ping'), params: { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } } }]],
+    [
+      'new era',
+      [{ ...request(1, 'ping'), params: { _meta: { 'io.modelcontextprotocol/protocolVersion': '2026-07-28' } } }],
+    ],
   ];
   for (const [name, batch] of bad) {
     const reply = await client.post(batch);

@@ -3,20 +3,37 @@ import { Agent } from 'node:http';
 import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
-import { Denied, PlugboardError } from 'plugboard';
+import { Answer, Denied, PlugboardError } from 'plugboard';
 import { FakeBoard, grantNamed } from './fake-board.ts';
-import { connectionsOf, envelope, OldClient, send, sendNew, sendRaw, start, until } from './harness.ts';
+import { connectionsOf, envelope, OldClient, rawPost, send, sendNew, sendRaw, start, until } from './harness.ts';
 
 const echo = { jsonrpc: '2.0', id: 1, method: 'test/echo', params: { _meta: envelope() } };
 const standard = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'test/echo' };
 
 test('Host must name this machine', async (t) => {
   const { port, board } = await start(t, { allowedHosts: ['mcp.example', 'exact.example:8443'] });
-  const statusOf = async (host: string): Promise<number> => (await send(port, { body: echo, headers: { ...standard, host } })).status;
-  for (const host of ['localhost', `localhost:${port}`, `127.0.0.1:${port}`, '[::1]:1', 'LOCALHOST', 'mcp.example:99', 'exact.example:8443']) {
+  const statusOf = async (host: string): Promise<number> =>
+    (await send(port, { body: echo, headers: { ...standard, host } })).status;
+  for (const host of [
+    'localhost',
+    `localhost:${port}`,
+    `127.0.0.1:${port}`,
+    '[::1]:1',
+    'LOCALHOST',
+    'mcp.example:99',
+    'exact.example:8443',
+  ]) {
     t.is(await statusOf(host), 200, host);
   }
-  const evil = ['evil.example', 'localhost.evil.example', '127.0.0.1.evil.example', 'evil.example:localhost', 'exact.example', '127.0.0.2', 'x@localhost'];
+  const evil = [
+    'evil.example',
+    'localhost.evil.example',
+    '127.0.0.1.evil.example',
+    'evil.example:localhost',
+    'exact.example',
+    '127.0.0.2',
+    'x@localhost',
+  ];
   const before = board.seen.length;
   for (const host of evil) t.is(await statusOf(host), 403, host);
   t.is(board.seen.length, before);
@@ -29,11 +46,20 @@ test('Host must name this machine', async (t) => {
 
 test('Origin must be this machine or a configured one, and only that one may read', async (t) => {
   const { port } = await start(t, { allowedOrigins: ['https://app.example'] });
-  const ask = (origin: string, more: object = {}) => send(port, { body: echo, headers: { ...standard, origin }, ...more });
+  const ask = (origin: string, more: object = {}) =>
+    send(port, { body: echo, headers: { ...standard, origin }, ...more });
   for (const origin of ['http://localhost:3000', 'http://127.0.0.1', 'https://[::1]:5', 'https://app.example']) {
     t.is((await ask(origin)).status, 200, origin);
   }
-  const evil = ['http://evil.example', 'null', 'https://app.example.evil.example', 'http://localhost.evil.example', 'https://app.example:8443', 'file://', ''];
+  const evil = [
+    'http://evil.example',
+    'null',
+    'https://app.example.evil.example',
+    'http://localhost.evil.example',
+    'https://app.example:8443',
+    'file://',
+    '',
+  ];
   for (const origin of evil) t.is((await ask(origin)).status, 403, origin);
   const read = await ask('https://app.example');
   t.is(read.headers['access-control-allow-origin'], 'https://app.example');
@@ -42,10 +68,17 @@ test('Origin must be this machine or a configured one, and only that one may rea
   t.is((await ask('http://localhost:3000')).headers['access-control-allow-origin'], undefined);
 
   const preflight = { method: 'OPTIONS', body: undefined };
-  const asked = { origin: 'https://app.example', 'access-control-request-method': 'POST', 'access-control-request-headers': 'content-type, mcp-method' };
+  const asked = {
+    origin: 'https://app.example',
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'content-type, mcp-method',
+  };
   const allowed = await send(port, { ...preflight, headers: asked });
   t.is(allowed.status, 204);
-  t.like(allowed.headers, { 'access-control-allow-origin': asked.origin, 'access-control-allow-headers': 'content-type, mcp-method' });
+  t.like(allowed.headers, {
+    'access-control-allow-origin': asked.origin,
+    'access-control-allow-headers': 'content-type, mcp-method',
+  });
   const local = await send(port, { ...preflight, headers: { ...asked, origin: 'http://localhost:3000' } });
   t.is(local.status, 405);
   t.is(local.headers['access-control-allow-origin'], undefined);
@@ -72,7 +105,8 @@ test('credentials: refused, denied, broken, slow; the token is never repeated', 
       t.like(JSON.parse(text), { jsonrpc: '2.0', id: null, error: { code: -32600 } });
       t.notRegex(text, /hunter2|aHVudGVyMjp4/);
     }
-    for (const method of ['GET', 'DELETE']) t.is((await send(port, { method, headers: { 'mcp-session-id': 'x' } })).status, 401);
+    for (const method of ['GET', 'DELETE'])
+      t.is((await send(port, { method, headers: { 'mcp-session-id': 'x' } })).status, 401);
     t.is((await send(port, { path: '/mcp/nobody', body: echo, headers: standard })).status, 401);
     board.refuseAuthentication = () => {
       throw new Denied('come back on Monday');
@@ -116,15 +150,31 @@ test('media types are checked', async (t) => {
   const { port } = await start(t);
   const client = await OldClient.open(port);
   const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
-  const statusOf = async (headers: Record<string, string | undefined>): Promise<number> => (await client.post(ping, headers)).status;
-  for (const type of ['application/json', 'application/json; charset=utf-8', 'APPLICATION/JSON', ' application/json ;x']) {
+  const statusOf = async (headers: Record<string, string | undefined>): Promise<number> =>
+    (await client.post(ping, headers)).status;
+  for (const type of [
+    'application/json',
+    'application/json; charset=utf-8',
+    'APPLICATION/JSON',
+    ' application/json ;x',
+  ]) {
     t.is(await statusOf({ 'content-type': type }), 200, type);
   }
-  for (const type of ['text/plain', 'application/jsonp', 'application/x-www-form-urlencoded', 'text/plain; application/json']) {
+  for (const type of [
+    'text/plain',
+    'application/jsonp',
+    'application/x-www-form-urlencoded',
+    'text/plain; application/json',
+  ]) {
     t.is(await statusOf({ 'content-type': type }), 415, type);
   }
   t.is((await client.post(gzipSync(JSON.stringify(ping)), { 'content-encoding': 'gzip' })).status, 415);
-  for (const accept of ['*/*', 'text/event-stream, application/json', 'application/*, text/*;q=0.5', 'text/html, */*;q=0.1']) {
+  for (const accept of [
+    '*/*',
+    'text/event-stream, application/json',
+    'application/*, text/*;q=0.5',
+    'text/html, */*;q=0.1',
+  ]) {
     t.is(await statusOf({ accept }), 200, accept);
   }
   for (const accept of ['application/json', 'text/event-stream', 'text/html', 'application/*']) {
@@ -139,7 +189,8 @@ test('bodies are bounded, and a connection survives a refused one', async (t) =>
   service.server.on('connection', () => void (connections += 1));
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
   t.teardown(() => agent.destroy());
-  const ask = (body: unknown, headers: Record<string, string> = {}) => send(port, { body, headers: { ...standard, ...headers }, agent });
+  const ask = (body: unknown, headers: Record<string, string> = {}) =>
+    send(port, { body, headers: { ...standard, ...headers }, agent });
   const padded = (length: number): string => {
     const body = JSON.stringify({ ...echo, id: 'x' });
     return body + ' '.repeat(length - body.length);
@@ -157,7 +208,10 @@ test('bodies are bounded, and a connection survives a refused one', async (t) =>
   t.is(connections, 1);
   const huge = await send(port, { body: padded(2_000_000), headers: standard }).catch(() => undefined);
   t.true(huge === undefined || (huge.status === 413 && huge.headers.connection === 'close'));
-  const endless = await send(port, { body: padded(2_000_000), headers: { ...standard, 'transfer-encoding': 'chunked' } }).catch(() => undefined);
+  const endless = await send(port, {
+    body: padded(2_000_000),
+    headers: { ...standard, 'transfer-encoding': 'chunked' },
+  }).catch(() => undefined);
   t.true(endless === undefined || (endless.status === 413 && endless.headers.connection === 'close'));
   t.is((await ask(padded(900))).status, 200);
 
@@ -165,13 +219,17 @@ test('bodies are bounded, and a connection survives a refused one', async (t) =>
   const head = `POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nexpect: 100-continue\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: test/echo\r\n`;
   t.regex(await sendRaw(port, `${head}content-length: 90000\r\n\r\n`), /^HTTP\/1\.1 413 .*\r\n[^]*connection: close/i);
   const small = padded(900);
-  t.regex(await sendRaw(port, `${head}connection: close\r\ncontent-length: ${small.length}\r\n\r\n${small}`), /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200/);
+  t.regex(
+    await sendRaw(port, `${head}connection: close\r\ncontent-length: ${small.length}\r\n\r\n${small}`),
+    /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200/,
+  );
   t.is(board.notified.length, 0);
 });
 
 test('bodies that are no JSON, too deep or in another encoding are refused', async (t) => {
   const { port } = await start(t);
-  const nested = (depth: number): string => `{"jsonrpc":"2.0","id":1,"method":"test/echo","params":{"_meta":${JSON.stringify(envelope())},"a":${'['.repeat(depth)}"]\\"}"${']'.repeat(depth)}}}`;
+  const nested = (depth: number): string =>
+    `{"jsonrpc":"2.0","id":1,"method":"test/echo","params":{"_meta":${JSON.stringify(envelope())},"a":${'['.repeat(depth)}"]\\"}"${']'.repeat(depth)}}}`;
   const cases: [name: string, body: string | Buffer, status: number, code: number | undefined][] = [
     ['empty', '', 400, -32700],
     ['cut', '{"jsonrpc":', 400, -32700],
@@ -180,7 +238,18 @@ test('bodies that are no JSON, too deep or in another encoding are refused', asy
     ['deep enough', nested(250), 200, undefined],
     ['too deep', nested(260), 400, -32700],
     ['far too deep', '['.repeat(3_000_000), 400, -32700],
-    ['brackets in a string', JSON.stringify({ ...echo, params: { ...echo.params, a: '[{'.repeat(1000) } }), 200, undefined],
+    [
+      'brackets in a string',
+      JSON.stringify({ ...echo, params: { ...echo.params, a: '[{'.repeat(1000) } }),
+      200,
+      undefined,
+    ],
+    [
+      'brackets after a quote in a string',
+      JSON.stringify({ ...echo, params: { ...echo.params, a: `\\"${'['.repeat(400)}` } }),
+      200,
+      undefined,
+    ],
     ['null', 'null', 400, -32600],
     ['a string', '"x"', 400, -32600],
     ['no jsonrpc', '{"id":1,"method":"test/echo"}', 400, -32600],
@@ -207,14 +276,34 @@ test('names of the prototype are names like others', async (t) => {
   const reply = await send(port, { body, headers: standard });
   t.regex(await reply.text(), /"__proto__":\{"polluted":1\}/);
   t.is(({} as { polluted?: number }).polluted, undefined);
-  for (const path of ['/mcp/__proto__', '/__proto__', '/mcp/constructor', '/constructor']) t.is((await send(port, { path, body: echo, headers: standard })).status, 404);
+  for (const path of ['/mcp/__proto__', '/__proto__', '/mcp/constructor', '/constructor'])
+    t.is((await send(port, { path, body: echo, headers: standard })).status, 404);
 });
 
 test('slow, greedy and endless clients are cut off', async (t) => {
   const { port } = await start(t, { headersTimeout: 200, requestTimeout: 400 });
   t.regex(await sendRaw(port, 'POST /mcp HTTP/1.1\r\nhost: localhost\r\nx: '), /^HTTP\/1\.1 408/);
-  t.regex(await sendRaw(port, 'POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{'), /^HTTP\/1\.1 408/);
-  t.regex(await sendRaw(port, `GET /mcp HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`), /^HTTP\/1\.1 431/);
+  t.regex(
+    await sendRaw(
+      port,
+      'POST /mcp HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
+    ),
+    /^HTTP\/1\.1 408/,
+  );
+  t.regex(
+    await sendRaw(port, `GET /mcp HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`),
+    /^HTTP\/1\.1 431/,
+  );
+});
+
+test('a client that does not read its answer is cut off', async (t) => {
+  const { port, board, service } = await start(t, { stallTimeout: 100, streamAfter: 600_000 });
+  const client = await OldClient.open(port);
+  const socket = rawPost(port, { jsonrpc: '2.0', id: 1, method: 'tools/call' }, client.headers());
+  socket.pause();
+  (await board.take()).reply.answer(Answer.result({ text: 'x'.repeat(30_000_000) }));
+  await until('the connection is closed', async () => (await connectionsOf(service.server)) === 0);
+  t.pass();
 });
 
 test('the number of connections is bounded', async (t) => {

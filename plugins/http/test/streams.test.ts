@@ -5,7 +5,11 @@ import type { RpcNotification } from 'plugboard';
 import { type TakenCall } from './fake-board.ts';
 import { connectionsOf, OldClient, rawPost, type Reply, start, until } from './harness.ts';
 
-const note = (n: number, filler = ''): RpcNotification => ({ jsonrpc: '2.0', method: 'notifications/message', params: { n, filler } });
+const note = (n: number, filler = ''): RpcNotification => ({
+  jsonrpc: '2.0',
+  method: 'notifications/message',
+  params: { n, filler },
+});
 
 async function numbers(stream: Reply, count: number): Promise<unknown[]> {
   const found: unknown[] = [];
@@ -18,7 +22,11 @@ async function numbers(stream: Reply, count: number): Promise<unknown[]> {
 }
 
 /** A call that has a stream: its first event was read. */
-async function streaming(client: OldClient, id: number, take: () => Promise<TakenCall>): Promise<{ call: TakenCall; stream: Reply; first: string }> {
+async function streaming(
+  client: OldClient,
+  id: number,
+  take: () => Promise<TakenCall>,
+): Promise<{ call: TakenCall; stream: Reply; first: string }> {
   const pending = client.request(id, 'tools/call');
   const call = await take();
   call.reply.notify(note(0));
@@ -134,7 +142,11 @@ test('a call that nobody comes back for is cancelled after the grace time', asyn
 
 test('clients of 2025-11-25 are primed for resumption, older ones are not', async (t) => {
   const { port, board } = await start(t, { retry: 432 });
-  for (const [version, primed] of [['2025-11-25', true], ['2025-06-18', false], ['2024-11-05', false]] as const) {
+  for (const [version, primed] of [
+    ['2025-11-25', true],
+    ['2025-06-18', false],
+    ['2024-11-05', false],
+  ] as const) {
     const client = await OldClient.open(port, { version });
     const pending = client.request(1, 'tools/call');
     const call = await board.take();
@@ -197,7 +209,12 @@ test('kept events are bounded by number and bytes, and a lost question is answer
 });
 
 test('a reader that is too slow is disconnected and gets the rest by resuming', async (t) => {
-  const { port, board, service } = await start(t, { maxQueuedBytes: 20_000, maxEventBytes: 50_000_000, maxEvents: 2000, retry: 1 });
+  const { port, board, service } = await start(t, {
+    maxQueuedBytes: 20_000,
+    maxEventBytes: 50_000_000,
+    maxEvents: 2000,
+    retry: 1,
+  });
   const client = await OldClient.open(port);
   const other = await OldClient.open(port);
   const socket = rawPost(port, { jsonrpc: '2.0', id: 1, method: 'tools/call' }, client.headers());
