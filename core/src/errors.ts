@@ -20,6 +20,7 @@ export const hints = {
   TOOL_UNKNOWN: 'see `plugboard tools` for the tools of this caller',
   REQUEST_FAILED: 'the message says why; the log of the proxy may say more',
   UNAUTHORIZED: 'send a valid token: Authorization: Bearer …',
+  CANNOT_LISTEN: 'give another port with `--port N` or the option `port`, or end what listens there',
   REFUSED_BIND: 'configure `grants` (or a plugin that authenticates), or bind to 127.0.0.1',
   TOOL_FAILED: 'the tool answered with an error; its text is above',
 } as const;

@@ -113,5 +113,5 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
     ENOTFOUND: 'the name is not known; correct the option `host`',
   };
   const why = (error.code === undefined ? undefined : advice[error.code]) ?? error.message;
-  return new PlugboardError('PLUGIN_FAILED', `${where}: ${why}`, { cause: error });
+  return new PlugboardError('CANNOT_LISTEN', `${where}: ${why}`, { cause: error });
 }
