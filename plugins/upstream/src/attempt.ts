@@ -21,7 +21,9 @@ export class Attempt {
     };
     this.#giveUp = () => {
       const overdue = outer.reason instanceof Error && outer.reason.name === 'TimeoutError';
-      this.#abort.abort(overdue ? late('limits.startTimeout') : new Error(`server "${server}" was stopped before it was ready`));
+      this.#abort.abort(
+        overdue ? late('limits.startTimeout') : new Error(`server "${server}" was stopped before it was ready`),
+      );
     };
     this.#timer = setTimeout(() => this.#abort.abort(late('connectTimeout of plugin "upstream"')), limit);
     if (outer.aborted) this.#giveUp();

@@ -1,6 +1,15 @@
 // What is said when a server is opened, in both eras, and how its answers are read. No transport lives here.
 import { isObject, metaKey, newVersions, oldVersions, rpcCode } from 'plugboard';
-import type { Caller, Capabilities, Implementation, JsonObject, LeaseKey, RpcErrorBody, RpcResponse, ServerInfo } from 'plugboard';
+import type {
+  Caller,
+  Capabilities,
+  Implementation,
+  JsonObject,
+  LeaseKey,
+  RpcErrorBody,
+  RpcResponse,
+  ServerInfo,
+} from 'plugboard';
 import { identity } from './identity.ts';
 
 /** The newest revision of the new era that is spoken here. */
@@ -43,7 +52,9 @@ export function readInitialize(server: string, response: RpcResponse): ServerInf
   const version = result['protocolVersion'];
   if (typeof version !== 'string' || !acceptedVersions.includes(version)) {
     const said = typeof version === 'string' ? `protocol version ${version.slice(0, 40)}` : 'no protocol version';
-    throw new Error(`server "${server}" answered initialize with ${said}; known are ${acceptedVersions.join(', ')}. Update the server`);
+    throw new Error(
+      `server "${server}" answered initialize with ${said}; known are ${acceptedVersions.join(', ')}. Update the server`,
+    );
   }
   return serverInfo(server, version, result, result['serverInfo']);
 }
@@ -61,7 +72,8 @@ export type Discovery =
 export function readDiscovery(server: string, response: RpcResponse): Discovery {
   const { error, result } = response;
   if (error !== undefined) {
-    const supported = error.code === rpcCode.unsupportedVersion && isObject(error.data) ? stringsOf(error.data['supported']) : [];
+    const supported =
+      error.code === rpcCode.unsupportedVersion && isObject(error.data) ? stringsOf(error.data['supported']) : [];
     if (supported.includes(newVersion)) return { kind: 'again' };
     const later = supported.filter((version) => version >= newVersions[newVersions.length - 1]!);
     return later.length > 0 ? { kind: 'unknown', versions: later.join(', ') } : { kind: 'old', error };
@@ -69,7 +81,10 @@ export function readDiscovery(server: string, response: RpcResponse): Discovery 
   const supported = stringsOf(result?.['supportedVersions']);
   if (result === undefined || !supported.includes(newVersion)) return { kind: 'old', error: undefined };
   const meta = isObject(result['_meta']) ? result['_meta'] : {};
-  return { kind: 'new', info: serverInfo(server, newVersion, result, meta[metaKey.serverInfo] ?? result['serverInfo']) };
+  return {
+    kind: 'new',
+    info: serverInfo(server, newVersion, result, meta[metaKey.serverInfo] ?? result['serverInfo']),
+  };
 }
 
 /** True for an error with which a server says "I do not know this request"; it has not lost its footing. */
@@ -91,7 +106,11 @@ function serverInfo(server: string, protocolVersion: string, result: JsonObject,
 
 function implementation(server: string, value: unknown): Implementation {
   if (!isObject(value) || typeof value['name'] !== 'string') return { name: server, version: 'unknown' };
-  return { ...value, name: value['name'], version: typeof value['version'] === 'string' ? value['version'] : 'unknown' };
+  return {
+    ...value,
+    name: value['name'],
+    version: typeof value['version'] === 'string' ? value['version'] : 'unknown',
+  };
 }
 
 function stringsOf(value: unknown): string[] {

@@ -21,8 +21,6 @@ export interface ListenerInit {
   notify(message: RpcNotification): void;
 }
 
-/** ms that {@link Listener.set} waits for the acknowledgement before it lets its caller go on. */
-const acknowledgeTime = 2000;
 let lastId = 0;
 
 /** One request that is open or being opened. */
@@ -30,8 +28,6 @@ interface Subscription {
   readonly id: string;
   readonly filter: ListenFilter;
   readonly end: () => void;
-  readonly settled: () => void;
-  acknowledged: boolean;
 }
 
 export class Listener {
@@ -50,32 +46,32 @@ export class Listener {
     this.#init = init;
   }
 
-  /** Replaces the filter. Resolves when the server has acknowledged it, refused it, or taken too long. */
-  set(filter: ListenFilter): Promise<void> {
-    if (this.#closed || JSON.stringify(filter) === JSON.stringify(this.#filter)) return Promise.resolve();
+  /** Replaces the filter. */
+  set(filter: ListenFilter): void {
+    if (this.#closed || JSON.stringify(filter) === JSON.stringify(this.#filter)) return;
     this.#filter = filter;
     this.#backoff.reset();
-    return this.#open();
+    this.#open();
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#retry);
-    this.#drop(this.#current);
-    this.#drop(this.#previous);
+    this.#current?.end();
+    this.#previous?.end();
     this.#current = undefined;
     this.#previous = undefined;
   }
 
-  #open(): Promise<void> {
+  #open(): void {
     clearTimeout(this.#retry);
-    this.#drop(this.#previous);
+    this.#previous?.end();
     this.#previous = this.#current;
     this.#current = undefined;
     if (!wantsAnything(this.#filter)) {
-      this.#drop(this.#previous);
+      this.#previous?.end();
       this.#previous = undefined;
-      return Promise.resolve();
+      return;
     }
     const filter = this.#filter;
     lastId += 1;
@@ -86,18 +82,11 @@ export class Listener {
       method: 'subscriptions/listen',
       params: { _meta: ownEnvelope(), notifications: filter },
     };
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, acknowledgeTime);
-      const settled = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      const end = this.#init.open(request, {
-        message: (message) => this.#receive(id, message),
-        ended: (why, refused) => this.#ended(id, why, refused),
-      });
-      this.#current = { id, filter, end, settled, acknowledged: false };
+    const end = this.#init.open(request, {
+      message: (message) => this.#receive(id, message),
+      ended: (why, refused) => this.#ended(id, why, refused),
     });
+    this.#current = { id, filter, end };
   }
 
   #receive(id: string, message: RpcMessage): void {
@@ -113,11 +102,9 @@ export class Listener {
   }
 
   #acknowledged(subscription: Subscription): void {
-    subscription.acknowledged = true;
-    subscription.settled();
     this.#backoff.reset();
     if (subscription !== this.#current) return;
-    this.#drop(this.#previous);
+    this.#previous?.end();
     this.#previous = undefined;
     if (!this.#gap) return;
     this.#gap = false;
@@ -127,7 +114,6 @@ export class Listener {
   #ended(id: string, why: string, refused: boolean): void {
     const subscription = this.#find(id);
     if (subscription === undefined || this.#closed) return;
-    subscription.settled();
     if (subscription === this.#previous) {
       this.#previous = undefined;
       return;
@@ -141,17 +127,12 @@ export class Listener {
     }
     const wait = this.#backoff.next();
     this.#init.log.debug(`${place} broke off (${why}); trying again in ${wait} ms`);
-    this.#retry = setTimeout(() => void this.#open(), wait);
+    this.#retry = setTimeout(() => this.#open(), wait);
     this.#retry.unref();
   }
 
   #find(id: string): Subscription | undefined {
     return [this.#current, this.#previous].find((each) => each?.id === id);
-  }
-
-  #drop(subscription: Subscription | undefined): void {
-    subscription?.settled();
-    subscription?.end();
   }
 }
 

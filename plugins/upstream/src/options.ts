@@ -1,5 +1,6 @@
 // The options of the plugin and the `mcpServers` format. What becomes of an entry is in `settings.ts`.
 import { z } from 'plugboard';
+import { oauthSchema } from './oauth/oauth-settings.ts';
 
 const mebibyte = 1024 * 1024;
 const maxHeaders = 64;
@@ -43,6 +44,7 @@ export const entrySchema = z
     cwd: z.string().min(1).optional().describe('stdio: its working directory, relative to the configuration file.'),
     url: z.string().min(1).optional().describe('http, sse: the address of the server.'),
     headers: z.record(z.string(), z.string()).optional().describe('http, sse: headers sent with every request.'),
+    oauth: oauthSchema,
     isolation: z
       .enum(['shared', 'task', 'session'])
       .default('task')
@@ -93,7 +95,10 @@ export const optionsSchema = z.strictObject({
 
 export type Options = z.output<typeof optionsSchema>;
 
-type Shape = Pick<Entry, 'type' | 'command' | 'args' | 'env' | 'cwd' | 'url' | 'headers' | 'timeout' | 'maxTimeout'>;
+type Shape = Pick<
+  Entry,
+  'type' | 'command' | 'args' | 'env' | 'cwd' | 'url' | 'headers' | 'oauth' | 'timeout' | 'maxTimeout'
+>;
 
 /** What is wrong with an entry as a whole: the key to correct, and how. */
 function* faults(entry: Shape): Iterable<[string, string]> {
@@ -104,13 +109,21 @@ function* faults(entry: Shape): Iterable<[string, string]> {
   }
   if (remote) {
     for (const key of ['command', 'args', 'env', 'cwd'] as const) {
-      if (entry[key] !== undefined) yield [key, `\`${key}\` belongs to servers that are started with \`command\`; remove it`];
+      if (entry[key] !== undefined)
+        yield [key, `\`${key}\` belongs to servers that are started with \`command\`; remove it`];
     }
     yield* urlFaults(entry.url);
     yield* headerFaults(entry.headers);
+    if (
+      entry.oauth !== undefined &&
+      entry.oauth !== false &&
+      Object.keys(entry.headers ?? {}).some((name) => name.toLowerCase() === 'authorization')
+    ) {
+      yield ['oauth', 'give either `oauth` or headers.Authorization'];
+    }
   } else {
     if (entry.command === undefined) yield ['command', 'a stdio server needs `command`'];
-    for (const key of ['url', 'headers'] as const) {
+    for (const key of ['url', 'headers', 'oauth'] as const) {
       if (entry[key] !== undefined) yield [key, `\`${key}\` belongs to servers that are reached by \`url\`; remove it`];
     }
   }

@@ -35,6 +35,8 @@ function definition(shared: Shared, settings: ServerSettings): ServerDefinition 
     maxTimeout,
     fingerprint: settings.definition,
     open: (key, events, signal) =>
-      settings.kind === 'stdio' ? openStdio(shared, settings, key, events, signal) : openHttp(shared, settings, key, events, signal),
+      settings.kind === 'stdio'
+        ? openStdio(shared, settings, key, events, signal)
+        : openHttp(shared, settings, key, events, signal),
   };
 }

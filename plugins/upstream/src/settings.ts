@@ -1,6 +1,8 @@
 // One server as this plugin works with it: an entry of the configuration, made definite. Reading of the entry is in `options.ts`.
 import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
+import { oauthSettings } from './oauth/oauth-settings.ts';
+import type { OAuthSettings } from './oauth/oauth-settings.ts';
 import type { Entry } from './options.ts';
 
 interface CommonSettings {
@@ -38,13 +40,15 @@ export interface HttpSettings extends CommonSettings {
   readonly headers: readonly string[];
   /** `sse`: the transport of 2024-11-05 only; `http`: Streamable HTTP, falling back to it. */
   readonly transport: 'http' | 'sse';
+  /** How somebody signs in; undefined: nobody can. */
+  readonly oauth: OAuthSettings | undefined;
 }
 
 export type ServerSettings = StdioSettings | HttpSettings;
 
 /** Makes an entry definite. `directory`: where relative paths start. */
 export function settingsOf(name: string, entry: Entry, directory: string): ServerSettings {
-  return entry.command === undefined ? httpSettings(name, entry) : stdioSettings(name, entry, directory);
+  return entry.command === undefined ? httpSettings(name, entry, directory) : stdioSettings(name, entry, directory);
 }
 
 function stdioSettings(name: string, entry: Entry, directory: string): StdioSettings {
@@ -64,7 +68,7 @@ function stdioSettings(name: string, entry: Entry, directory: string): StdioSett
   };
 }
 
-function httpSettings(name: string, entry: Entry): HttpSettings {
+function httpSettings(name: string, entry: Entry, directory: string): HttpSettings {
   const url = new URL(entry.url ?? '');
   const headers = Object.entries(entry.headers ?? {}).flat();
   const named = new Set(Object.keys(entry.headers ?? {}).map((key) => key.toLowerCase()));
@@ -74,14 +78,18 @@ function httpSettings(name: string, entry: Entry): HttpSettings {
     headers.push('authorization', `Basic ${Buffer.from(pair).toString('base64')}`);
   }
   const secrets = [...Object.values(entry.headers ?? {}), url.password, ...url.searchParams.values()];
+  if (typeof entry.oauth === 'object') secrets.push(entry.oauth.clientSecret ?? '');
+  // Whoever is named in the configuration needs nobody to sign in.
+  const oauth = named.has('authorization') || url.username !== '' ? false : entry.oauth;
   return {
-    ...common(name, entry, ''),
+    ...common(name, entry, directory),
     kind: 'http',
     origin: url.origin,
     path: url.pathname + url.search,
     shown: url.origin + url.pathname,
     headers,
     transport: entry.type === 'sse' ? 'sse' : 'http',
+    oauth: oauthSettings(name, url, oauth, directory),
     fingerprint: hash(['http', entry.type === 'sse', url.origin, url.pathname, [...named]]),
     redact: redactor(secrets.flatMap((secret) => [secret, secret.replace(/^\w+ +/, '')])),
   };

@@ -1,6 +1,7 @@
 // What all servers of one generation of the plugin share, and the resources below it, which outlive a change of the configuration.
 import type { Log } from 'plugboard';
 import { Pools } from './http/pools.ts';
+import { Authorizers } from './oauth/authorizers.ts';
 import type { Options } from './options.ts';
 import { Watchdog } from './stdio/watchdog.ts';
 import { MemoryVerdicts } from './verdicts.ts';
@@ -18,6 +19,7 @@ export class Shared {
   readonly verdicts = verdicts;
   readonly watchdog: Watchdog;
   readonly pools: Pools;
+  readonly authorizers: Authorizers;
   /** The generation's own use of the resources, to be released when it stops. */
   readonly release: () => Promise<void>;
   readonly #resources: Resources;
@@ -28,6 +30,7 @@ export class Shared {
     this.#resources = resourcesFor(limits, log);
     this.watchdog = this.#resources.watchdog;
     this.pools = this.#resources.pools;
+    this.authorizers = this.#resources.authorizers;
     this.release = this.use();
   }
 
@@ -43,6 +46,7 @@ export class Shared {
 class Resources {
   readonly watchdog: Watchdog;
   readonly pools: Pools;
+  readonly authorizers = new Authorizers();
   readonly #key: string;
   #users = 0;
 
@@ -65,7 +69,7 @@ class Resources {
     this.#users -= 1;
     if (this.#users > 0) return;
     all.delete(this.#key);
-    await Promise.all([this.pools.close(), this.watchdog.stop()]);
+    await Promise.all([this.pools.close(), this.authorizers.close(), this.watchdog.stop()]);
   }
 }
 

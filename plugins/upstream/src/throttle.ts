@@ -29,7 +29,8 @@ export class Throttle {
 
   /** Reports what was left out. */
   end(): void {
-    if (this.#dropped > 0) this.#log.warn(`server "${this.#server}": ${this.#dropped} more warnings left out`, { server: this.#server });
+    if (this.#dropped > 0)
+      this.#log.warn(`server "${this.#server}": ${this.#dropped} more warnings left out`, { server: this.#server });
     this.#dropped = 0;
   }
 }

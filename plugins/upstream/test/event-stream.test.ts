@@ -45,7 +45,11 @@ function cut(bytes: Buffer, places: number[]): Buffer[] {
   return bounds.slice(1).map((end, index) => bytes.subarray(bounds[index], end));
 }
 
-const value = fc.oneof(fc.string({ unit: 'grapheme', maxLength: 12 }), fc.constant('{"jsonrpc":"2.0","id":1,"result":{}}'), fc.constant(''));
+const value = fc.oneof(
+  fc.string({ unit: 'grapheme', maxLength: 12 }),
+  fc.constant('{"jsonrpc":"2.0","id":1,"result":{}}'),
+  fc.constant(''),
+);
 const clean = value.map((text) => text.replace(/[\r\n\0]/g, ' '));
 const line = fc.oneof(
   clean.map((text) => `data: ${text}`),
@@ -57,33 +61,60 @@ const line = fc.oneof(
   fc.constantFrom('data', 'unknown: x', 'nocolon', 'retry: soon', 'data:  two spaces', 'dat: no', 'datax: no'),
 );
 // A block with an id always has data, for the library tells ids only with events.
-const block = fc.array(line, { maxLength: 5 }).map((lines) => (lines.some((each) => each.startsWith('id')) ? [...lines, 'data: z'] : lines));
+const block = fc
+  .array(line, { maxLength: 5 })
+  .map((lines) => (lines.some((each) => each.startsWith('id')) ? [...lines, 'data: z'] : lines));
 
 test('reads what the library reads, however the bytes are cut', (t) => {
   fc.assert(
-    fc.property(fc.array(block, { maxLength: 6 }), fc.constantFrom('\n', '\r\n'), fc.array(fc.nat(), { maxLength: 20 }), fc.boolean(), (blocks, end, places, mark) => {
-      const text = blocks.map((lines) => [...lines, '', ''].join(end)).join('');
-      const bytes = Buffer.from((mark ? '\ufeff' : '') + text);
-      const expected = readByLibrary(text);
-      const { tooLong, ...found } = read(cut(bytes, places));
-      t.is(tooLong, 0);
-      t.deepEqual(found, expected);
-    }),
+    fc.property(
+      fc.array(block, { maxLength: 6 }),
+      fc.constantFrom('\n', '\r\n'),
+      fc.array(fc.nat(), { maxLength: 20 }),
+      fc.boolean(),
+      (blocks, end, places, mark) => {
+        const text = blocks.map((lines) => [...lines, '', ''].join(end)).join('');
+        const bytes = Buffer.from((mark ? '\ufeff' : '') + text);
+        const expected = readByLibrary(text);
+        const { tooLong, ...found } = read(cut(bytes, places));
+        t.is(tooLong, 0);
+        t.deepEqual(found, expected);
+      },
+    ),
     { numRuns: 500 },
   );
 });
 
 test('carriage returns alone end lines, ids come without data, unfinished events are dropped', (t) => {
-  t.deepEqual(read([Buffer.from('data: a\r\rdata: b\r'), Buffer.from('\ndata: c\n\n')]).events, [['message', 'a'], ['message', 'b\nc']]);
-  t.like(read([Buffer.from('id: 7\nretry: 500\ndata: \n\nid: 8\ndata: unfinished\n')]), { events: [], retries: [500], lastId: '7' });
+  t.deepEqual(read([Buffer.from('data: a\r\rdata: b\r'), Buffer.from('\ndata: c\n\n')]).events, [
+    ['message', 'a'],
+    ['message', 'b\nc'],
+  ]);
+  t.like(read([Buffer.from('id: 7\nretry: 500\ndata: \n\nid: 8\ndata: unfinished\n')]), {
+    events: [],
+    retries: [500],
+    lastId: '7',
+  });
   t.is(read([Buffer.from('id: a\0b\ndata: x\n\n')]).lastId, undefined);
 });
 
 test('a limit on what is kept: for one line in pieces and for many lines of one event', (t) => {
   const piece = Buffer.from('y'.repeat(100));
-  const long = read([Buffer.from('data: '), ...Array.from({ length: 50 }, () => piece), Buffer.from('\n\ndata: after\n\n')], 1000);
+  const long = read(
+    [Buffer.from('data: '), ...Array.from({ length: 50 }, () => piece), Buffer.from('\n\ndata: after\n\n')],
+    1000,
+  );
   t.like(long, { tooLong: 1, events: [] });
-  const many = read(Array.from({ length: 50 }, () => Buffer.from('data: 0123456789012345678901234567890123456789\n')), 1000);
+  const many = read(
+    Array.from({ length: 50 }, () => Buffer.from('data: 0123456789012345678901234567890123456789\n')),
+    1000,
+  );
   t.like(many, { tooLong: 1, events: [] });
-  t.like(read(Array.from({ length: 50 }, () => Buffer.from('data: 0123456789\n\n')), 1000), { tooLong: 0 });
+  t.like(
+    read(
+      Array.from({ length: 50 }, () => Buffer.from('data: 0123456789\n\n')),
+      1000,
+    ),
+    { tooLong: 0 },
+  );
 });

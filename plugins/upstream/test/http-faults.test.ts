@@ -18,10 +18,16 @@ test('a forgotten session is opened again once for 20 calls, which are replayed;
   await ask(connection, 'resources/unsubscribe', { uri: 'a://1' });
   server.sessions.clear();
   const results = await Promise.all(Array.from({ length: 20 }, (_, n) => tool(connection, 'echo', { n })));
-  t.deepEqual(results.map(textOf), Array.from({ length: 20 }, (_, n) => `{"n":${n}}`));
+  t.deepEqual(
+    results.map(textOf),
+    Array.from({ length: 20 }, (_, n) => `{"n":${n}}`),
+  );
   t.is(server.count('initialize'), 2);
   t.is(server.count('logging/setLevel'), 2);
-  t.deepEqual(server.posted.filter(({ method }) => method === 'resources/subscribe').map(({ params }) => params['uri']), ['a://1', 'a://2', 'a://2']);
+  t.deepEqual(
+    server.posted.filter(({ method }) => method === 'resources/subscribe').map(({ params }) => params['uri']),
+    ['a://1', 'a://2', 'a://2'],
+  );
   t.true(told.notifications.some(({ method }) => method === 'notifications/tools/list_changed'));
   t.deepEqual(told.closed, []);
   await connection.close();
@@ -34,7 +40,11 @@ test('servers that say 400 to an unknown session, and one that forgets every ses
   server.on['tools/call'] = (posted) => {
     if (refusals > 0) {
       refusals -= 1;
-      json(posted.response, 400, { jsonrpc: '2.0', error: { code: -32000, message: 'Bad Request: No valid session ID provided' }, id: null });
+      json(posted.response, 400, {
+        jsonrpc: '2.0',
+        error: { code: -32000, message: 'Bad Request: No valid session ID provided' },
+        id: null,
+      });
     } else answer(posted, text('fine'));
   };
   const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
@@ -42,7 +52,10 @@ test('servers that say 400 to an unknown session, and one that forgets every ses
   t.is(textOf(await tool(connection, 'x')), 'fine');
   t.is(server.count('initialize'), 2);
   refusals = 1000;
-  await t.throwsAsync(tool(connection, 'x'), { instanceOf: CallFailure, message: /server "s" has forgotten its session \(HTTP 400\)/ });
+  await t.throwsAsync(tool(connection, 'x'), {
+    instanceOf: CallFailure,
+    message: /server "s" has forgotten its session \(HTTP 400\)/,
+  });
   t.is(server.count('initialize'), 3);
 });
 
@@ -53,7 +66,8 @@ test('when a session cannot be opened again, calls fail and closed is told once'
   server.sessions.clear();
   server.on['initialize'] = ({ response }) => void response.writeHead(500).end('out of order');
   const calls = Array.from({ length: 5 }, () => tool(connection, 'echo'));
-  for (const call of calls) await t.throwsAsync(call, { instanceOf: CallFailure, message: /server "s" failed \(HTTP 500\).*out of order/ });
+  for (const call of calls)
+    await t.throwsAsync(call, { instanceOf: CallFailure, message: /server "s" failed \(HTTP 500\).*out of order/ });
   await t.throwsAsync(tool(connection, 'echo'), { instanceOf: CallFailure });
   await until('closed', () => told.closed.length > 0);
   await connection.close();
@@ -113,7 +127,11 @@ test('answers that break off, are empty, are none, or are refused: a clear error
         response.writeHead(200, { 'content-type': 'text/html' }).end('<html>');
         break;
       case 'refused':
-        json(response, 400, { jsonrpc: '2.0', id: posted.id, error: { code: -32602, message: 'no', data: { why: 1 } } });
+        json(response, 400, {
+          jsonrpc: '2.0',
+          id: posted.id,
+          error: { code: -32602, message: 'no', data: { why: 1 } },
+        });
         break;
       case 'unauthorized':
         json(response, 401, { jsonrpc: '2.0', id: null, error: { code: -32001, message: 'expired' } });
@@ -135,7 +153,7 @@ test('answers that break off, are empty, are none, or are refused: a clear error
   ];
   for (const [name, message] of expected) {
     const failure = await t.throwsAsync(tool(connection, name), { instanceOf: CallFailure, message });
-    t.is((failure as CallFailure).kind, 'gone');
+    t.is(failure.kind, 'gone');
     t.is(textOf(await tool(connection, 'fine')), 'fine');
   }
   const refused = await send(connection, 'tools/call', { name: 'refused', arguments: {} }).answer;
@@ -158,7 +176,11 @@ test('answers twice, for nobody, late, in batches, and rubbish: nothing is mixed
       if (one === undefined || other === undefined) return;
       one.response.write(event({ jsonrpc: '2.0', id: other.id, result: text('other') }));
       other.response.write(event({ jsonrpc: '2.0', id: one.id, result: text('one') }));
-    } else if (params['name'] === 'batch') json(response, 200, [{ jsonrpc: '2.0', id: 1e9, result }, { jsonrpc: '2.0', id, result }]);
+    } else if (params['name'] === 'batch')
+      json(response, 200, [
+        { jsonrpc: '2.0', id: 1e9, result },
+        { jsonrpc: '2.0', id, result },
+      ]);
     else {
       const mine = event({ jsonrpc: '2.0', id, result });
       const rubbish = 'data: {"half":\n\ndata: [null, 3]\n\nevent: other\ndata: x\n\n';
@@ -189,10 +211,22 @@ test('a call that hangs: the server is told first, then the request is given up'
   const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
   const { connection } = await harness.connect('s');
   const call = send(connection, 'tools/call', { name: 'hang', arguments: {} }, { timeout: 300 });
-  t.is(((await t.throwsAsync(call.answer, { instanceOf: CallFailure })) as CallFailure).kind, 'timeout');
+  t.is((await t.throwsAsync(call.answer, { instanceOf: CallFailure })).kind, 'timeout');
   await until('the end of the request', () => closedAt > 0);
   t.true(toldAt > 0 && toldAt <= closedAt);
   t.is(server.posted.find(({ method }) => method === 'notifications/cancelled')?.params['requestId'], call.id);
+});
+
+test('a server that never answers the question for its era is initialized all the same, one that answers nothing is given up', async (t) => {
+  const server = await Scripted.start(t);
+  server.on['server/discover'] = () => {};
+  const deaf = await serve(t, () => {});
+  const harness = await Harness.start(t, { connectTimeout: 8000, servers: { s: { url: server.url } } });
+  const impatient = await Harness.start(t, { connectTimeout: 1000, servers: { deaf: { url: deaf.url } } });
+  const { connection } = await harness.connect('s');
+  t.is(connection.era, 'old');
+  t.is(textOf(await tool(connection, 'echo', { a: 1 })), '{"a":1}');
+  await t.throwsAsync(impatient.connect('deaf'), { message: /server "deaf" was not ready within \d+ ms/ });
 });
 
 test('messages longer than the limit are refused, as JSON and as an event, and not kept', async (t) => {
@@ -200,7 +234,8 @@ test('messages longer than the limit are refused, as JSON and as an event, and n
   const block = 'x'.repeat(1024 * 1024);
   let written = 0;
   server.on['tools/call'] = ({ response, params }) => {
-    if (params['name'] === 'json') response.writeHead(200, { 'content-type': 'application/json' }).write('{"jsonrpc":"2.0","result":"');
+    if (params['name'] === 'json')
+      response.writeHead(200, { 'content-type': 'application/json' }).write('{"jsonrpc":"2.0","result":"');
     else events(response).write('data: ');
     const more = () => {
       while (written < 100 && !response.destroyed) {
@@ -217,7 +252,9 @@ test('messages longer than the limit are refused, as JSON and as an event, and n
   const { connection } = await harness.connect('s');
   for (const name of ['json', 'events']) {
     written = 0;
-    await t.throwsAsync(tool(connection, name), { message: /server "s" sent a message of more than 2097152 bytes; raise maxMessageBytes/ });
+    await t.throwsAsync(tool(connection, name), {
+      message: /server "s" sent a message of more than 2097152 bytes; raise maxMessageBytes/,
+    });
     t.true(written < 50, `${written} MB`);
   }
 });
@@ -230,11 +267,21 @@ test('the standing stream: notices, pings and requests, opened again by its last
     if (last === undefined) {
       response.write(event({ jsonrpc: '2.0', id: 'ping-1', method: 'ping' }));
       response.end(`retry: 20\n${event({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }, 's-1')}`);
-    } else response.write(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: `after ${String(last)}` } }, 's-2'));
+    } else
+      response.write(
+        event(
+          { jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: `after ${String(last)}` } },
+          's-2',
+        ),
+      );
   };
   server.on['tools/call'] = ({ id, response }) => {
-    events(response).write(event({ jsonrpc: '2.0', id: `ask-${String(id)}`, method: 'elicitation/create', params: { message: 'Who?' } }));
-    pending.set(`ask-${String(id)}`, (value) => response.end(event({ jsonrpc: '2.0', id, result: text(JSON.stringify(value)) })));
+    events(response).write(
+      event({ jsonrpc: '2.0', id: `ask-${String(id)}`, method: 'elicitation/create', params: { message: 'Who?' } }),
+    );
+    pending.set(`ask-${String(id)}`, (value) =>
+      response.end(event({ jsonrpc: '2.0', id, result: text(JSON.stringify(value)) })),
+    );
   };
   const pending = new Map<string, (value: unknown) => void>();
   server.on['response'] = ({ id, body, response }) => {
@@ -244,11 +291,21 @@ test('the standing stream: notices, pings and requests, opened again by its last
   const harness = await Harness.start(t, { maxSockets: 2, servers: { s: { url: server.url } } });
   const { connection, told } = await harness.connect('s');
   await until('both messages of the stream', () => told.notifications.length === 2);
-  t.deepEqual(told.notifications.map(({ method, params }) => params?.['data'] ?? method), ['notifications/tools/list_changed', 'after s-1']);
+  t.deepEqual(
+    told.notifications.map(({ method, params }) => params?.['data'] ?? method),
+    ['notifications/tools/list_changed', 'after s-1'],
+  );
   t.true(server.posted.some(({ id, method }) => id === 'ping-1' && method === undefined));
-  const relay = { notify: () => {}, ask: (request: RpcRequest) => Promise.resolve({ jsonrpc: '2.0' as const, result: { to: request.params?.['message'] } }) };
+  const relay = {
+    notify: () => {},
+    ask: (request: RpcRequest) =>
+      Promise.resolve({ jsonrpc: '2.0' as const, result: { to: request.params?.['message'] } }),
+  };
   const results = await Promise.all(Array.from({ length: 6 }, () => tool(connection, 'ask', {}, { relay })));
-  t.deepEqual(results.map(textOf), Array.from({ length: 6 }, () => '{"to":"Who?"}'));
+  t.deepEqual(
+    results.map(textOf),
+    Array.from({ length: 6 }, () => '{"to":"Who?"}'),
+  );
 });
 
 test('a request that the server takes back is not answered any more', async (t) => {
@@ -263,9 +320,10 @@ test('a request that the server takes back is not answered any more', async (t) 
   let settle: () => void = () => {};
   const relay = {
     notify: () => {},
-    ask: () => new Promise<never>((resolve) => {
-      settle = () => resolve({ jsonrpc: '2.0', result: {} } as never);
-    }),
+    ask: () =>
+      new Promise<never>((resolve) => {
+        settle = () => resolve({ jsonrpc: '2.0', result: {} } as never);
+      }),
   };
   t.is(textOf(await tool(connection, 'ask', {}, { relay })), 'done without');
   settle();
@@ -280,7 +338,10 @@ test('a server that goes away for good is noticed by its stream, and closed is t
   const { connection, told } = await harness.connect('s');
   server.http.close();
   server.http.closeAllConnections();
-  await t.throwsAsync(tool(connection, 'x'), { instanceOf: CallFailure, message: /server "s" (cannot be reached|broke the connection off)/ });
+  await t.throwsAsync(tool(connection, 'x'), {
+    instanceOf: CallFailure,
+    message: /server "s" (cannot be reached|broke the connection off)/,
+  });
   await until('closed', () => told.closed.length > 0);
   t.regex(told.closed[0]?.message ?? '', /server "s" cannot be reached at .* \(nothing listens there\)/);
 });
@@ -291,7 +352,9 @@ test('HTTP+SSE: a stream that ends fails its calls; an endpoint elsewhere is ref
     void bodyOf(request).then((body) => {
       if (request.method === 'GET') {
         stream = events(response);
-        stream.write(`event: endpoint\ndata: ${request.url === '/evil' ? 'http://127.0.0.1:1/steal' : '/post?x=1'}\n\n`);
+        stream.write(
+          `event: endpoint\ndata: ${request.url === '/evil' ? 'http://127.0.0.1:1/steal' : '/post?x=1'}\n\n`,
+        );
         return;
       }
       response.writeHead(202).end('Accepted');
@@ -300,7 +363,12 @@ test('HTTP+SSE: a stream that ends fails its calls; an endpoint elsewhere is ref
       if (body['method'] === 'tools/call') stream?.end();
     });
   });
-  const harness = await Harness.start(t, { servers: { s: { type: 'sse', url: `${url}/sse` }, evil: { type: 'sse', url: `${url}/evil`, headers: { Authorization: 'Bearer x' } } } });
+  const harness = await Harness.start(t, {
+    servers: {
+      s: { type: 'sse', url: `${url}/sse` },
+      evil: { type: 'sse', url: `${url}/evil`, headers: { Authorization: 'Bearer x' } },
+    },
+  });
   const { connection, told } = await harness.connect('s');
   t.is(connection.info.protocolVersion, '2024-11-05');
   await t.throwsAsync(tool(connection, 'x'), { instanceOf: CallFailure, message: /server "s" ended its event stream/ });
@@ -321,8 +389,18 @@ test('the new era: asked again after -32022, errors relayed with their status, b
       if (body['method'] === 'server/discover') {
         discovers += 1;
         const data = { supported: ['2026-07-28'], requested: '2026-07-28' };
-        if (discovers === 1) json(response, 400, { jsonrpc: '2.0', id, error: { code: -32022, message: 'Unsupported protocol version', data } });
-        else json(response, 200, { jsonrpc: '2.0', id, result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} } } });
+        if (discovers === 1)
+          json(response, 400, {
+            jsonrpc: '2.0',
+            id,
+            error: { code: -32022, message: 'Unsupported protocol version', data },
+          });
+        else
+          json(response, 200, {
+            jsonrpc: '2.0',
+            id,
+            result: { resultType: 'complete', supportedVersions: ['2026-07-28'], capabilities: { tools: {} } },
+          });
       } else if (body['method'] === 'subscriptions/listen') {
         listens += 1;
         listenIds.push(id);
@@ -331,14 +409,32 @@ test('the new era: asked again after -32022, errors relayed with their status, b
           return;
         }
         const _meta = { 'io.modelcontextprotocol/subscriptionId': id };
-        events(response).write(event({ jsonrpc: '2.0', method: 'notifications/subscriptions/acknowledged', params: { _meta, notifications: params.notifications } }));
+        events(response).write(
+          event({
+            jsonrpc: '2.0',
+            method: 'notifications/subscriptions/acknowledged',
+            params: { _meta, notifications: params.notifications },
+          }),
+        );
         if (listens === 1) response.destroy();
-        else response.write(event({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { _meta: { ..._meta, other: 1 }, uri: 'a://1' } }));
-      } else if (params.name === 'mismatch') json(response, 400, { jsonrpc: '2.0', id, error: { code: -32020, message: 'Header mismatch' } });
+        else
+          response.write(
+            event({
+              jsonrpc: '2.0',
+              method: 'notifications/resources/updated',
+              params: { _meta: { ..._meta, other: 1 }, uri: 'a://1' },
+            }),
+          );
+      } else if (params.name === 'mismatch')
+        json(response, 400, { jsonrpc: '2.0', id, error: { code: -32020, message: 'Header mismatch' } });
       else if (params.name === 'asks') {
         events(response).write(event({ jsonrpc: '2.0', id: 1, method: 'elicitation/create', params: {} }));
         response.end(event({ jsonrpc: '2.0', id, result: text('asked in vain') }));
-      } else events(response).write(event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'bye' } }), () => response.destroy());
+      } else
+        events(response).write(
+          event({ jsonrpc: '2.0', method: 'notifications/message', params: { level: 'info', data: 'bye' } }),
+          () => response.destroy(),
+        );
     });
   });
   const harness = await Harness.start(t, { servers: { s: { url } } });
@@ -349,11 +445,17 @@ test('the new era: asked again after -32022, errors relayed with their status, b
   t.is(mismatch.message.error?.code, -32020);
   t.is(mismatch.status, 400);
   const logs: string[] = [];
-  const relay = { notify: ({ params }: { params?: Record<string, unknown> }) => void logs.push(String(params?.['data'])), ask: () => Promise.reject(new Error('no')) };
-  await t.throwsAsync(tool(connection, 'cut', {}, { relay }), { instanceOf: CallFailure, message: /server "s" broke the connection off while it was answering/ });
+  const relay = {
+    notify: ({ params }: { params?: Record<string, unknown> }) => void logs.push(String(params?.['data'])),
+    ask: () => Promise.reject(new Error('no')),
+  };
+  await t.throwsAsync(tool(connection, 'cut', {}, { relay }), {
+    instanceOf: CallFailure,
+    message: /server "s" broke the connection off while it was answering/,
+  });
   t.deepEqual(logs, ['bye']);
   t.is(textOf(await tool(connection, 'asks')), 'asked in vain');
-  await connection.listen({ toolsListChanged: true, resourceSubscriptions: ['a://1'] });
+  connection.listen({ toolsListChanged: true, resourceSubscriptions: ['a://1'] });
   await until('the notices after the break', () => told.notifications.length >= 3);
   t.deepEqual(told.notifications.slice(0, 3), [
     { jsonrpc: '2.0', method: 'notifications/tools/list_changed' },
@@ -363,8 +465,10 @@ test('the new era: asked again after -32022, errors relayed with their status, b
   t.is(new Set(listenIds).size, listenIds.length);
   refuseListen = true;
   const before = listens;
-  await connection.listen({ promptsListChanged: true });
+  connection.listen({ promptsListChanged: true });
+  await until('the warning', () =>
+    harness.messages('warn').some((line) => line.includes('change notices are not to be had')),
+  );
   t.is(listens, before + 1);
-  t.true(harness.messages('warn').some((line) => line.includes('change notices are not to be had')));
   t.deepEqual(told.closed, []);
 });

@@ -42,7 +42,8 @@ function eventStore() {
     },
     replayEventsAfter: async (last: string, { send }: { send: (id: string, message: never) => Promise<void> }) => {
       const { stream } = events[Number(last)]!;
-      for (const event of events.slice(Number(last) + 1)) if (event.stream === stream) await send(event.id, event.message as never);
+      for (const event of events.slice(Number(last) + 1))
+        if (event.stream === stream) await send(event.id, event.message as never);
       return stream;
     },
   };
@@ -58,7 +59,7 @@ export async function serveEverything(t: ExecutionContext): Promise<Served> {
     const { server, cleanup } = createServer();
     const transport = new StreamableHTTPServerTransport({
       sessionIdGenerator: () => randomUUID(),
-      eventStore: eventStore() as never,
+      eventStore: eventStore(),
       retryInterval: 50,
       onsessioninitialized: (id) => void sessions.set(id, { transport, server }),
     });
@@ -66,7 +67,7 @@ export async function serveEverything(t: ExecutionContext): Promise<Served> {
       cleanup(transport.sessionId);
       sessions.delete(transport.sessionId ?? '');
     };
-    await server.connect(transport as never);
+    await server.connect(transport);
     await transport.handleRequest(request, response);
   };
   const startOlder = async (response: ServerResponse) => {
@@ -81,7 +82,8 @@ export async function serveEverything(t: ExecutionContext): Promise<Served> {
     const address = new URL(request.url ?? '/', 'http://local');
     const id = request.headers['mcp-session-id'];
     if (address.pathname === '/sse' && request.method === 'GET') void startOlder(response);
-    else if (address.pathname === '/message') void older.get(address.searchParams.get('sessionId') ?? '')?.handlePostMessage(request, response);
+    else if (address.pathname === '/message')
+      void older.get(address.searchParams.get('sessionId') ?? '')?.handlePostMessage(request, response);
     else if (address.pathname !== '/mcp') response.writeHead(404).end();
     else if (typeof id !== 'string') void start(request, response);
     else {
@@ -101,11 +103,17 @@ export async function serveEverything(t: ExecutionContext): Promise<Served> {
 export async function serveStateless(t: ExecutionContext, enableJsonResponse: boolean): Promise<{ url: string }> {
   const handle = async (request: IncomingMessage, response: ServerResponse) => {
     const server = new OldServer({ name: 'stateless', version: '1' });
-    server.registerTool('add', { inputSchema: { a: z.number(), b: z.number() } as never }, (({ a, b }: { a: number; b: number }) => ({
+    server.registerTool('add', { inputSchema: { a: z.number(), b: z.number() } as never }, (({
+      a,
+      b,
+    }: {
+      a: number;
+      b: number;
+    }) => ({
       content: [{ type: 'text', text: String(a + b) }],
     })) as never);
     const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: undefined, enableJsonResponse } as never);
-    await server.connect(transport as never);
+    await server.connect(transport);
     response.on('close', () => void server.close());
     await transport.handleRequest(request, response);
   };
@@ -121,8 +129,13 @@ export async function serveNewEra(t: ExecutionContext, newOnly = false) {
   const cancelled: string[] = [];
   const handler = createMcpHandler(
     () => {
-      const server = new NewServer({ name: 'new-era', version: '2' }, { capabilities: { tools: { listChanged: true }, logging: {}, resources: {} } });
-      server.registerTool('echo', { inputSchema: z.object({ text: z.string() }) }, ({ text }) => ({ content: [{ type: 'text', text }] }));
+      const server = new NewServer(
+        { name: 'new-era', version: '2' },
+        { capabilities: { tools: { listChanged: true }, logging: {}, resources: {} } },
+      );
+      server.registerTool('echo', { inputSchema: z.object({ text: z.string() }) }, ({ text }) => ({
+        content: [{ type: 'text', text }],
+      }));
       server.registerTool(
         'region',
         { inputSchema: z.object({ region: z.string(), count: z.number().optional() }) },
@@ -130,8 +143,11 @@ export async function serveNewEra(t: ExecutionContext, newOnly = false) {
       );
       server.registerTool('steps', {}, async (context) => {
         const progressToken = context.mcpReq._meta?.progressToken;
-        for (let progress = 1; progress <= 3 && progressToken !== undefined; progress += 1) {
-          await context.mcpReq.notify({ method: 'notifications/progress', params: { progressToken, progress, total: 3 } });
+        for (const progress of progressToken === undefined ? [] : [1, 2, 3]) {
+          await context.mcpReq.notify({
+            method: 'notifications/progress',
+            params: { progressToken: progressToken as string, progress, total: 3 },
+          });
         }
         return { content: [{ type: 'text', text: 'done' }] };
       });

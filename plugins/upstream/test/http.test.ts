@@ -1,7 +1,7 @@
 // Real servers over HTTP: Streamable HTTP in both eras, the older HTTP+SSE, era and transport detection, headers, streams.
 import test from 'ava';
 import { CallFailure } from 'plugboard';
-import type { JsonObject, RpcNotification, Tool } from 'plugboard';
+import type { RpcNotification, Tool } from 'plugboard';
 import { serveEverything, serveNewEra, serveStateless } from './http-servers.ts';
 import { ask, Harness, send, serve, textOf, tool, until } from './support.ts';
 
@@ -9,8 +9,12 @@ const nobody = { notify: () => {}, ask: () => Promise.reject(new Error('nobody')
 
 test('server-everything over Streamable HTTP: session, calls, progress, notices, requests, farewell', async (t) => {
   const { url, seen, sessions } = await serveEverything(t);
-  const harness = await Harness.start(t, { servers: { everything: { url: `${url}/mcp`, headers: { 'X-Key': 'abc' } } } });
-  const { connection, told } = await harness.connect('everything', { capabilities: { elicitation: {}, roots: { listChanged: true } } });
+  const harness = await Harness.start(t, {
+    servers: { everything: { url: `${url}/mcp`, headers: { 'X-Key': 'abc' } } },
+  });
+  const { connection, told } = await harness.connect('everything', {
+    capabilities: { elicitation: {}, roots: { listChanged: true } },
+  });
   told.answer = () => Promise.resolve({ jsonrpc: '2.0', result: { roots: [] } });
   t.is(connection.era, 'old');
   t.is(connection.info.serverInfo.name, 'mcp-servers/everything');
@@ -23,16 +27,26 @@ test('server-everything over Streamable HTTP: session, calls, progress, notices,
     notify: ({ params }: RpcNotification) => void progress.push([params?.['progressToken'], params?.['progress']]),
     ask: () => Promise.resolve({ jsonrpc: '2.0' as const, result: { action: 'accept', content: { name: 'Ada' } } }),
   };
-  const long = { name: 'trigger-long-running-operation', arguments: { duration: 1, steps: 3 }, _meta: { progressToken: 'mine' } };
+  const long = {
+    name: 'trigger-long-running-operation',
+    arguments: { duration: 1, steps: 3 },
+    _meta: { progressToken: 'mine' },
+  };
   await ask(connection, 'tools/call', long, { relay });
-  t.deepEqual(progress, [['mine', 1], ['mine', 2], ['mine', 3]]);
+  t.deepEqual(progress, [
+    ['mine', 1],
+    ['mine', 2],
+    ['mine', 3],
+  ]);
   const asked = (await tool(connection, 'trigger-elicitation-request', {}, { relay }))['content'];
   t.true(JSON.stringify(asked).includes('Ada'));
   // Sent by a timer after start, so it belongs to no call and comes on the GET stream.
   await until('roots/list', () => told.requests.some(({ method }) => method === 'roots/list'));
   const [session] = sessions.values();
   session?.server.sendToolListChanged();
-  await until('the notice', () => told.notifications.some(({ method }) => method === 'notifications/tools/list_changed'));
+  await until('the notice', () =>
+    told.notifications.some(({ method }) => method === 'notifications/tools/list_changed'),
+  );
   const afterStart = seen.filter(({ headers }) => headers['mcp-session-id'] !== undefined);
   t.true(afterStart.every(({ headers }) => headers['mcp-protocol-version'] === '2025-11-25'));
   t.true(seen.every(({ headers }) => headers['x-key'] === 'abc'));
@@ -44,12 +58,17 @@ test('server-everything over Streamable HTTP: session, calls, progress, notices,
 
 test('the older HTTP+SSE transport, configured and found out', async (t) => {
   const { url } = await serveEverything(t);
-  const harness = await Harness.start(t, { servers: { named: { type: 'sse', url: `${url}/sse` }, found: { url: `${url}/sse` } } });
+  const harness = await Harness.start(t, {
+    servers: { named: { type: 'sse', url: `${url}/sse` }, found: { url: `${url}/sse` } },
+  });
   for (const name of ['named', 'found', 'found']) {
     const { connection, told } = await harness.connect(name);
     t.is(connection.era, 'old');
     t.is(textOf(await tool(connection, 'echo', { message: name })), `Echo: ${name}`);
-    const call = send(connection, 'tools/call', { name: 'trigger-long-running-operation', arguments: { duration: 30, steps: 1 } });
+    const call = send(connection, 'tools/call', {
+      name: 'trigger-long-running-operation',
+      arguments: { duration: 30, steps: 1 },
+    });
     call.cancel({ kind: 'client', message: 'enough' });
     await t.throwsAsync(call.answer, { message: 'enough' });
     await connection.close();
@@ -62,8 +81,13 @@ test('servers without sessions, answering with JSON and with events', async (t) 
     const { url } = await serveStateless(t, asJson);
     const harness = await Harness.start(t, { servers: { stateless: { type: 'streamable-http', url } } });
     const { connection } = await harness.connect('stateless');
-    const texts = await Promise.all(Array.from({ length: 20 }, async (_, a) => textOf(await tool(connection, 'add', { a, b: 1 }))));
-    t.deepEqual(texts, Array.from({ length: 20 }, (_, a) => String(a + 1)));
+    const texts = await Promise.all(
+      Array.from({ length: 20 }, async (_, a) => textOf(await tool(connection, 'add', { a, b: 1 }))),
+    );
+    t.deepEqual(
+      texts,
+      Array.from({ length: 20 }, (_, a) => String(a + 1)),
+    );
   }
 });
 
@@ -74,16 +98,30 @@ test('the new era: discovery, envelope and headers, progress, change notices, ca
   t.is(connection.era, 'new');
   t.like(connection.info, { protocolVersion: '2026-07-28', serverInfo: { name: 'new-era', version: '2' } });
   t.is(textOf(await tool(connection, 'echo', { text: 'héllo' })), 'héllo');
-  t.like(seen.at(-1)?.headers, { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'tools/call', 'mcp-name': 'echo' });
+  t.like(seen.at(-1)?.headers, {
+    'mcp-protocol-version': '2026-07-28',
+    'mcp-method': 'tools/call',
+    'mcp-name': 'echo',
+  });
   const progress: unknown[] = [];
-  const relay = { ...nobody, notify: ({ params }: RpcNotification) => void progress.push([params?.['progressToken'], params?.['progress']]) };
+  const relay = {
+    ...nobody,
+    notify: ({ params }: RpcNotification) => void progress.push([params?.['progressToken'], params?.['progress']]),
+  };
   await ask(connection, 'tools/call', { name: 'steps', arguments: {}, _meta: { progressToken: 7 } }, { relay });
-  t.deepEqual(progress, [[7, 1], [7, 2], [7, 3]]);
-  await connection.listen({ toolsListChanged: true });
-  notify.toolsChanged();
-  await until('the notice', () => told.notifications.length > 0);
-  t.deepEqual(told.notifications, [{ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }]);
-  await connection.listen({});
+  t.deepEqual(progress, [
+    [7, 1],
+    [7, 2],
+    [7, 3],
+  ]);
+  connection.listen({ toolsListChanged: true });
+  // The server has no listener until the request is there.
+  await until('the notice', () => {
+    notify.toolsChanged();
+    return told.notifications.length > 0;
+  });
+  t.deepEqual(told.notifications.slice(0, 1), [{ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }]);
+  connection.listen({});
   const call = send(connection, 'tools/call', { name: 'wait', arguments: {} });
   await tool(connection, 'echo', { text: 'meanwhile' });
   call.cancel({ kind: 'client', message: 'enough' });
@@ -104,7 +142,13 @@ test('Mcp-Name and Mcp-Param headers: derived from the tool, encoded where neede
       type: 'object',
       properties: {
         region: { type: 'string', 'x-mcp-header': 'Region' },
-        nested: { type: 'object', properties: { on: { type: 'boolean', 'x-mcp-header': 'On' }, count: { type: 'integer', 'x-mcp-header': 'Count' } } },
+        nested: {
+          type: 'object',
+          properties: {
+            on: { type: 'boolean', 'x-mcp-header': 'On' },
+            count: { type: 'integer', 'x-mcp-header': 'Count' },
+          },
+        },
         absent: { type: 'string', 'x-mcp-header': 'Absent' },
         nothing: { type: 'string', 'x-mcp-header': 'Nothing' },
         plain: { type: 'string' },
@@ -128,7 +172,9 @@ test('era detection over HTTP: configured eras win, 401, 403 and 500 are no evid
   const { url } = await serveNewEra(t);
   const refusing = await serve(t, (request, response) => {
     const status = Number(request.url?.slice(1, 4));
-    response.writeHead(status, { 'content-type': 'application/json', 'www-authenticate': 'Bearer' }).end('{"error":"token sesame-1234 is bad"}');
+    response
+      .writeHead(status, { 'content-type': 'application/json', 'www-authenticate': 'Bearer' })
+      .end('{"error":"token sesame-1234 is bad"}');
   });
   const secret = { headers: { Authorization: 'Bearer sesame-1234' } };
   const harness = await Harness.start(t, {
@@ -147,12 +193,24 @@ test('era detection over HTTP: configured eras win, 401, 403 and 500 are no evid
   t.is(connection.era, 'old');
   t.is(textOf(await tool(connection, 'echo', { text: 'old' })), 'old');
   const message = async (name: string) => (await t.throwsAsync(harness.connect(name))).message;
-  const texts = [await message('s401'), await message('s403'), await message('s500'), await message('gone'), await message('page')];
-  t.regex(texts[0]!, /server "s401" wants to know who is calling \(HTTP 401\): set headers\.Authorization under mcpServers\.s401/);
+  const texts = [
+    await message('s401'),
+    await message('s403'),
+    await message('s500'),
+    await message('gone'),
+    await message('page'),
+  ];
+  t.regex(
+    texts[0]!,
+    /server "s401" wants to know who is calling \(HTTP 401\): set headers\.Authorization under mcpServers\.s401/,
+  );
   t.regex(texts[1]!, /server "s403" refused the caller \(HTTP 403\)/);
   t.regex(texts[2]!, /server "s500" failed \(HTTP 500\): see its own log/);
   t.regex(texts[3]!, /server "gone" cannot be reached at http:\/\/127\.0\.0\.1:9 \(nothing listens there\)/);
-  t.regex(texts[4]!, /server "page" gave no answer that can be read \(HTTP 200, application\/json\): check that http:\/\/127\.0\.0\.1:\d+\/200 is an MCP endpoint/);
+  t.regex(
+    texts[4]!,
+    /server "page" gave no answer that can be read \(HTTP 200, application\/json\): check that http:\/\/127\.0\.0\.1:\d+\/200 is an MCP endpoint/,
+  );
   for (const text of [...texts, ...harness.messages()]) t.false(text.includes('sesame'), text);
 });
 
@@ -164,16 +222,33 @@ test('redirects: followed within the origin, refused beyond it', async (t) => {
     else if (request.url === '/away') response.writeHead(307, { location: `http://127.0.0.1:${port}/mcp` }).end();
     else {
       const chunks: Buffer[] = [];
-      request.on('data', (chunk: Buffer) => chunks.push(chunk)).on('end', () => {
-        void fetch(url, { method: 'POST', headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' }, body: Buffer.concat(chunks) })
-          .then(async (answer) => response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' }).end(await answer.text()));
-      });
+      request
+        .on('data', (chunk: Buffer) => chunks.push(chunk))
+        .on('end', () => {
+          void fetch(url, {
+            method: 'POST',
+            headers: { 'content-type': 'application/json', accept: 'application/json, text/event-stream' },
+            body: Buffer.concat(chunks),
+          }).then(async (answer) =>
+            response
+              .writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? '' })
+              .end(await answer.text()),
+          );
+        });
     }
   });
-  const harness = await Harness.start(t, { servers: { slash: { url: `${inner.url}/mcp` }, away: { url: `${inner.url}/away`, headers: { Authorization: 'Bearer x' } } } });
+  const harness = await Harness.start(t, {
+    servers: {
+      slash: { url: `${inner.url}/mcp` },
+      away: { url: `${inner.url}/away`, headers: { Authorization: 'Bearer x' } },
+    },
+  });
   const { connection } = await harness.connect('slash');
   t.is(textOf(await tool(connection, 'add', { a: 1, b: 2 })), '3');
-  t.regex((await t.throwsAsync(harness.connect('away'))).message, /server "away" has moved \(HTTP 307 to http:\/\/127\.0\.0\.1:\d+\/mcp\)/);
+  t.regex(
+    (await t.throwsAsync(harness.connect('away'))).message,
+    /server "away" has moved \(HTTP 307 to http:\/\/127\.0\.0\.1:\d+\/mcp\)/,
+  );
 });
 
 test('100 calls at once over few sockets, cancelled and answered, leave nothing open', async (t) => {
@@ -186,8 +261,11 @@ test('100 calls at once over few sockets, cancelled and answered, leave nothing 
     for (const call of waiting) call.cancel({ kind: 'client', message: 'enough' });
   }, 100);
   for (const call of waiting) await t.throwsAsync(call.answer, { instanceOf: CallFailure });
-  t.deepEqual(await Promise.all(answered.map(async (each) => textOf(await each))), Array.from({ length: 80 }, (_, n) => String(n)));
+  t.deepEqual(
+    await Promise.all(answered.map(async (each) => textOf(await each))),
+    Array.from({ length: 80 }, (_, n) => String(n)),
+  );
   t.true(cancelled.length <= 20);
-  const result = (await ask(connection, 'tools/list')) as JsonObject;
+  const result = await ask(connection, 'tools/list');
   t.true(Array.isArray(result['tools']));
 });

@@ -29,7 +29,8 @@ export class Scripted {
   /** What to do with a method that is not part of the handshake. */
   on: Record<string, Step> = {};
   /** What to do with a GET; the default says that there is no stream. */
-  get: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) => void response.writeHead(405).end();
+  get: (request: IncomingMessage, response: ServerResponse) => void = (_request, response) =>
+    void response.writeHead(405).end();
 
   static async start(t: ExecutionContext): Promise<Scripted> {
     const scripted = new Scripted();
@@ -72,14 +73,19 @@ export class Scripted {
     else if (posted.method === 'initialize') this.initialize(posted);
     else if (session !== undefined && !this.sessions.has(session)) response.writeHead(404).end('no such session');
     else if (posted.id === undefined || posted.method === undefined) response.writeHead(202).end();
-    else if (posted.method === 'server/discover') json(response, 400, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'Server not initialized' } });
+    else if (posted.method === 'server/discover')
+      json(response, 400, { jsonrpc: '2.0', id: null, error: { code: -32000, message: 'Server not initialized' } });
     else answer(posted, { content: [{ type: 'text', text: JSON.stringify(posted.params['arguments'] ?? {}) }] });
   }
 
   initialize({ id, response }: Posted): void {
     const session = randomUUID();
     this.sessions.add(session);
-    const result = { protocolVersion: '2025-11-25', capabilities: this.capabilities, serverInfo: { name: 'scripted', version: '1' } };
+    const result = {
+      protocolVersion: '2025-11-25',
+      capabilities: this.capabilities,
+      serverInfo: { name: 'scripted', version: '1' },
+    };
     json(response, 200, { jsonrpc: '2.0', id, result }, { 'mcp-session-id': session });
   }
 }

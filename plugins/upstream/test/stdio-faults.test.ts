@@ -15,7 +15,7 @@ test('killed in mid-call: all open calls fail with a clear error, closed is told
   waiting.push(send(connection, 'tools/call', { name: 'crash', arguments: {} }));
   for (const call of waiting) {
     const failure = await t.throwsAsync(call.answer, { instanceOf: CallFailure });
-    t.is((failure as CallFailure).kind, 'gone');
+    t.is(failure.kind, 'gone');
     t.regex(failure.message, /server "faulty" stopped while it was answering \(was ended by SIGKILL\)/);
   }
   await until('closed', () => told.closed.length > 0);
@@ -45,17 +45,31 @@ test('a child that ends at start: the message has its last words, without its se
     },
   });
   const ending = await t.throwsAsync(harness.connect('ending'));
-  t.regex(ending.message, /^server "ending" exited with code 7 before it was ready; .*mcpServers\.ending; its last words: first line \| no licence found for \*\*\*$/);
+  t.regex(
+    ending.message,
+    /^server "ending" exited with code 7 before it was ready; .*mcpServers\.ending; its last words: first line \| no licence found for \*\*\*$/,
+  );
   t.false(harness.messages().some((line) => line.includes('sesame')));
-  t.regex((await t.throwsAsync(harness.connect('missing'))).message, /server "missing" could not be started: there is no program "plugboard-no-such-program" on the PATH/);
-  t.regex((await t.throwsAsync(harness.connect('nowhere'))).message, /working directory .*no\/such\/folder does not exist; correct mcpServers\.nowhere\.cwd/);
+  t.regex(
+    (await t.throwsAsync(harness.connect('missing'))).message,
+    /server "missing" could not be started: there is no program "plugboard-no-such-program" on the PATH/,
+  );
+  t.regex(
+    (await t.throwsAsync(harness.connect('nowhere'))).message,
+    /working directory .*no\/such\/folder does not exist; correct mcpServers\.nowhere\.cwd/,
+  );
   t.regex((await t.throwsAsync(harness.connect('nul'))).message, /server "nul" could not be started/);
 });
 
 test('a child that never answers the handshake is given up and ended, and so is one whose opening is aborted', async (t) => {
-  const silent = { command: process.execPath, args: ['-e', 'process.stdin.resume(); console.error("pid " + process.pid)'] };
-  const harness = await Harness.start(t, { connectTimeout: 1500, probeTimeout: 200, servers: { silent } });
-  await t.throwsAsync(harness.connect('silent'), { message: /server "silent" was not ready within \d+ ms; .* its last words: pid \d+/ });
+  const silent = {
+    command: process.execPath,
+    args: ['-e', 'process.stdin.resume(); console.error("pid " + process.pid)'],
+  };
+  const harness = await Harness.start(t, { connectTimeout: 4000, probeTimeout: 200, servers: { silent } });
+  await t.throwsAsync(harness.connect('silent'), {
+    message: /server "silent" was not ready within \d+ ms; .* its last words: pid \d+/,
+  });
   const abort = new AbortController();
   const opening = harness.connect('silent', {}, abort);
   const before = harness.messages('info').length;
@@ -73,8 +87,13 @@ test('rubbish, answers twice and for nobody, lines in pieces: reported, survived
   t.is(textOf(await tool(connection, 'twice')), 'once');
   t.is(textOf(await tool(connection, 'rubbish')), 'after rubbish');
   t.is(textOf(await tool(connection, 'split')), 'zwölf → 12');
-  const texts = await Promise.all(Array.from({ length: 200 }, async (_, n) => rpc(textOf(await tool(connection, 'echo', { n })))['n']));
-  t.deepEqual(texts, Array.from({ length: 200 }, (_, n) => n));
+  const texts = await Promise.all(
+    Array.from({ length: 200 }, async (_, n) => rpc(textOf(await tool(connection, 'echo', { n })))['n']),
+  );
+  t.deepEqual(
+    texts,
+    Array.from({ length: 200 }, (_, n) => n),
+  );
   t.is(told.closed.length, 0);
   t.true(harness.messages('warn').some((line) => line.includes('id 987654321')));
   t.true(harness.messages('warn').some((line) => line.includes('Listening')));
@@ -91,7 +110,9 @@ test('a line of 100 MB ends the connection with a clear error and is never held 
     most = Math.max(most, process.memoryUsage().external + process.memoryUsage().arrayBuffers);
   }, 5);
   const before = process.memoryUsage().external + process.memoryUsage().arrayBuffers;
-  const failure = await t.throwsAsync(tool(connection, 'endlessLine', { bytes: 100 * 1024 * 1024 }), { instanceOf: CallFailure });
+  const failure = await t.throwsAsync(tool(connection, 'endlessLine', { bytes: 100 * 1024 * 1024 }), {
+    instanceOf: CallFailure,
+  });
   clearInterval(watch);
   t.regex(failure.message, /wrote a line of more than 4194304 bytes; raise maxMessageBytes/);
   t.true(most - before < 60 * 1024 * 1024, `${most - before} bytes`);
@@ -114,7 +135,12 @@ test('a child that does not read its input, or closed it, is noticed', async (t)
   const harness = await Harness.start(t, { servers: { faulty: faulty() } });
   const { connection, told } = await harness.connect('faulty');
   t.is(textOf(await tool(connection, 'closeInput')), 'deaf now');
-  const call = send(connection, 'tools/call', { name: 'echo', arguments: { a: 'x'.repeat(200_000) } }, { timeout: 500 });
+  const call = send(
+    connection,
+    'tools/call',
+    { name: 'echo', arguments: { a: 'x'.repeat(200_000) } },
+    { timeout: 500 },
+  );
   await t.throwsAsync(call.answer, { instanceOf: CallFailure });
   await connection.close();
   t.is(told.closed.length <= 1, true);
@@ -136,7 +162,9 @@ test('close ends a child that ignores the end of its input and SIGTERM, and ever
 
 test('a proxy that is killed with SIGKILL leaves no child, not even one that ignores everything', async (t) => {
   const servers = { stubborn: faulty('--ignore-eof', '--grandchild'), other: faulty('--ignore-eof', '--grandchild') };
-  const proxy = spawn(process.execPath, [child('proxy'), JSON.stringify({ servers }), 'pids'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const proxy = spawn(process.execPath, [child('proxy'), JSON.stringify({ servers }), 'pids'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
   let out = '';
   proxy.stdout.on('data', (chunk: Buffer) => {
     out += chunk.toString();
@@ -153,7 +181,9 @@ test('a proxy that is killed with SIGKILL leaves no child, not even one that ign
 });
 
 test.serial('200 connections opened and closed leave no process and no handle behind', async (t) => {
-  const harness = await Harness.start(t, { servers: { cat: { command: '/bin/sh', args: ['-c', echoServer], era: 'old' } } });
+  const harness = await Harness.start(t, {
+    servers: { cat: { command: '/bin/sh', args: ['-c', echoServer], era: 'old' } },
+  });
   const first = await harness.connect('cat');
   await first.connection.close();
   const handles = () => process.getActiveResourcesInfo().filter((each) => /Pipe|Process|Timeout/.test(each)).length;
@@ -168,7 +198,10 @@ test.serial('200 connections opened and closed leave no process and no handle be
   t.is(childrenOf(process.pid).length, helpers);
   await until('no handle to be left', () => handles() <= before);
   await harness.release();
-  t.deepEqual(childrenOf(process.pid).filter((pid) => commandOf(pid).includes('plugboard-watchdog')), []);
+  t.deepEqual(
+    childrenOf(process.pid).filter((pid) => commandOf(pid).includes('plugboard-watchdog')),
+    [],
+  );
 });
 
 /** The smallest MCP server: answers initialize and everything after it. */

@@ -1,4 +1,5 @@
 // Drives the plugin the way the core does: applies it, opens servers, sends calls. No test lives here.
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -44,10 +45,13 @@ export class Harness {
   readonly log: LogLine[] = [];
   readonly servers = new Map<string, ServerDefinition>();
   readonly open: Connection[] = [];
+  /** Where the configuration stands. */
+  directory = process.cwd();
   #stop: () => void | Promise<void> = () => {};
 
-  static async start(t: ExecutionContext, options: JsonObject): Promise<Harness> {
+  static async start(t: ExecutionContext, options: JsonObject, directory?: string): Promise<Harness> {
     const harness = new Harness();
+    if (directory !== undefined) harness.directory = directory;
     await harness.apply(options);
     t.teardown(() => harness.stop());
     return harness;
@@ -58,7 +62,7 @@ export class Harness {
     const log = { debug: line('debug'), info: line('info'), warn: line('warn'), error: line('error') };
     const api = {
       log,
-      directory: process.cwd(),
+      directory: this.directory,
       servers: { register: (server: ServerDefinition) => this.servers.set(server.name, server) },
     } as unknown as PluginApi;
     const parsed = upstream.options?.parse(options);
@@ -77,7 +81,14 @@ export class Harness {
       },
       closed: (reason: Error) => void told.closed.push(reason),
     };
-    const full: LeaseKey = { kind: 'task', id: 'test', grant: 'default', capabilities: {}, clientInfo: undefined, ...key };
+    const full: LeaseKey = {
+      kind: 'task',
+      id: 'test',
+      grant: 'default',
+      capabilities: {},
+      clientInfo: undefined,
+      ...key,
+    };
     const connection = await server.open(full, events, abort.signal);
     this.open.push(connection);
     return { connection, told };
@@ -109,11 +120,19 @@ export interface CallInit {
 const forTests = { name: 'test-client', version: '1.0.0' };
 
 /** A call in the shape of the connection's era, sent. */
-export function send(connection: Connection, method: string, params: JsonObject = {}, init: CallInit = {}): UpstreamCall {
+export function send(
+  connection: Connection,
+  method: string,
+  params: JsonObject = {},
+  init: CallInit = {},
+): UpstreamCall {
   const { era } = connection;
   const call = new UpstreamCall({
     method,
-    params: era === 'new' ? { ...params, _meta: { ...envelope(init.capabilities), ...(params['_meta'] as JsonObject | undefined) } } : params,
+    params:
+      era === 'new'
+        ? { ...params, _meta: { ...envelope(init.capabilities), ...(params['_meta'] as JsonObject | undefined) } }
+        : params,
     caller: callerOf(era),
     relay: init.relay,
     tool: init.tool,
@@ -126,13 +145,23 @@ export function send(connection: Connection, method: string, params: JsonObject 
 }
 
 /** The result of a call; throws when it failed or the answer is an error. */
-export async function ask(connection: Connection, method: string, params: JsonObject = {}, init: CallInit = {}): Promise<JsonObject> {
+export async function ask(
+  connection: Connection,
+  method: string,
+  params: JsonObject = {},
+  init: CallInit = {},
+): Promise<JsonObject> {
   const { message } = await send(connection, method, params, init).answer;
   if (message.error !== undefined) throw new Error(`${message.error.code} ${message.error.message}`);
   return message.result ?? {};
 }
 
-export function tool(connection: Connection, name: string, args: JsonObject = {}, init: CallInit = {}): Promise<JsonObject> {
+export function tool(
+  connection: Connection,
+  name: string,
+  args: JsonObject = {},
+  init: CallInit = {},
+): Promise<JsonObject> {
   return ask(connection, 'tools/call', { name, arguments: args }, init);
 }
 
@@ -143,11 +172,21 @@ export function textOf(result: JsonObject): string {
 }
 
 function envelope(capabilities: Capabilities = {}): JsonObject {
-  return { [metaKey.protocolVersion]: '2026-07-28', [metaKey.clientInfo]: forTests, [metaKey.clientCapabilities]: capabilities };
+  return {
+    [metaKey.protocolVersion]: '2026-07-28',
+    [metaKey.clientInfo]: forTests,
+    [metaKey.clientCapabilities]: capabilities,
+  };
 }
 
 function callerOf(era: Era) {
-  return { era, protocolVersion: era === 'new' ? '2026-07-28' : '2025-11-25', capabilities: {}, clientInfo: forTests, logLevel: undefined };
+  return {
+    era,
+    protocolVersion: era === 'new' ? '2026-07-28' : '2025-11-25',
+    capabilities: {},
+    clientInfo: forTests,
+    logLevel: undefined,
+  };
 }
 
 /** Waits until something is so; the deadline is only there to end a broken test. */
@@ -169,10 +208,11 @@ export function installed(specifier: string): string {
   return fileURLToPath(import.meta.resolve(specifier));
 }
 
+/** True while a process runs; one that has ended and was not collected yet does not. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
+    return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
   } catch {
     return false;
   }
@@ -196,7 +236,12 @@ export async function bodyOf(request: IncomingMessage): Promise<JsonObject> {
   return text === '' ? {} : (JSON.parse(text) as JsonObject);
 }
 
-export function json(response: ServerResponse, status: number, body: unknown, headers: Record<string, string> = {}): void {
+export function json(
+  response: ServerResponse,
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify(body));
 }

@@ -24,7 +24,7 @@ import {
 import type { JsonObject } from 'plugboard';
 
 export const clientKinds = ['v1', 'v2 old', 'v2 new'] as const;
-export type ClientKind = (typeof clientKinds)[number];
+export type ClientKind = (typeof clientKinds)[number] | 'v2 auto';
 
 /** Where a client connects: to a URL, or to a command that it starts. */
 export type Address =
@@ -48,6 +48,8 @@ export interface CallResult {
 
 export interface SdkClient {
   readonly era: 'old' | 'new';
+  /** The protocol version that was agreed on. */
+  readonly version: string | undefined;
   readonly heard: Heard;
   /** How often the client was asked each thing. */
   readonly asked: Record<string, number>;
@@ -74,13 +76,15 @@ const sampled = { role: 'assistant', model: 'a-model', content: { type: 'text', 
 const elicited = { action: 'accept', content: { username: 'ada', email: 'ada@example.com', name: 'Ada', ok: true } } as const;
 const roots = { roots: [{ uri: 'file:///of/the/client', name: 'of the client' }] };
 
+const modes = { 'v2 old': 'legacy', 'v2 new': { pin: '2026-07-28' }, 'v2 auto': 'auto' } as const;
+
 function silence(): Pick<SdkClient, 'heard' | 'asked'> {
   return { heard: { logs: [], updated: [], changed: { tools: 0, prompts: 0, resources: 0 } }, asked: {} };
 }
 
 /** Connects a client of a kind. It answers whatever it is asked: sampling, elicitation, roots. */
 export function connectClient(kind: ClientKind, address: Address): Promise<SdkClient> {
-  return kind === 'v1' ? connectV1(address) : connectV2(address, kind === 'v2 old' ? 'old' : 'new');
+  return kind === 'v1' ? connectV1(address) : connectV2(address, modes[kind]);
 }
 
 async function connectV1(address: Address): Promise<SdkClient> {
@@ -103,6 +107,7 @@ async function connectV1(address: Address): Promise<SdkClient> {
   await client.connect(transport as TransportOfV1);
   return {
     era: 'old',
+    version: transport instanceof HttpOfV1 ? transport.protocolVersion : undefined,
     heard,
     asked,
     instructions: client.getInstructions(),
@@ -128,8 +133,7 @@ async function connectV1(address: Address): Promise<SdkClient> {
   };
 }
 
-async function connectV2(address: Address, era: 'old' | 'new'): Promise<SdkClient> {
-  const mode = era === 'old' ? 'legacy' : { pin: '2026-07-28' as const };
+async function connectV2(address: Address, mode: (typeof modes)[keyof typeof modes]): Promise<SdkClient> {
   const client = new ClientOfV2({ name: 'sdk-v2', version: '2.0.0' }, { capabilities, versionNegotiation: { mode } });
   const { heard, asked } = silence();
   const count = (what: string) => (asked[what] = (asked[what] ?? 0) + 1);
@@ -146,12 +150,14 @@ async function connectV2(address: Address, era: 'old' | 'new'): Promise<SdkClien
       ? new HttpOfV2(new URL(address.url), { requestInit: { headers: { ...address.headers } } })
       : new StdioOfV2({ ...address, stderr: 'ignore' });
   await client.connect(transport);
+  const era = client.getProtocolEra() === 'modern' ? 'new' : 'old';
   let level: string | undefined;
   let subscription: McpSubscription | undefined;
   // The package may answer a list from its cache; here it is always asked for.
   const fresh = { cacheMode: 'refresh' } as const;
   return {
     era,
+    version: client.getNegotiatedProtocolVersion(),
     heard,
     asked,
     instructions: client.getInstructions(),

@@ -25,7 +25,16 @@ export function isAlive(pid: number): boolean {
 
 /** Memory that a process holds, in bytes. */
 export function residentBytes(pid: number): number {
-  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(read(pid, 'status') ?? '')?.[1];
+  return memoryOf(pid, 'VmRSS');
+}
+
+/** The most memory that a process has held since it was started, in bytes. */
+export function peakResidentBytes(pid: number): number {
+  return memoryOf(pid, 'VmHWM');
+}
+
+function memoryOf(pid: number, member: string): number {
+  const kibibytes = new RegExp(`^${member}:\\s+(\\d+) kB$`, 'm').exec(read(pid, 'status') ?? '')?.[1];
   if (kibibytes === undefined) throw new Error(`there is no process ${pid}`);
   return Number(kibibytes) * 1024;
 }

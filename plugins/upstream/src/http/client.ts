@@ -3,8 +3,12 @@ import { isObject } from 'plugboard';
 import type { RpcRequest, RpcResponse } from 'plugboard';
 import { identity } from '../identity.ts';
 import type { HttpSettings } from '../settings.ts';
-import { Exchange, exchange, headerOf } from './exchange.ts';
-import type { Reply, ReplySink } from './exchange.ts';
+import type { Shared } from '../shared.ts';
+import type { Authorizer } from '../oauth/authorizer.ts';
+import { GuardedRequest } from '../oauth/guarded-request.ts';
+import { exchange, headerOf } from './exchange.ts';
+import type { Reply, ReplySink, Sent } from './exchange.ts';
+import { isLost } from './failures.ts';
 import type { Lanes, Pools } from './pools.ts';
 
 const maxRedirects = 3;
@@ -35,13 +39,16 @@ export class HttpClient {
   readonly streamHeaders: readonly string[];
   readonly #pools: Pools;
   readonly #lanes: Lanes;
-  readonly #live = new Set<Exchange>();
-  #lingering: Exchange[] = [];
+  readonly #live = new Set<Sent>();
+  /** Gets tokens; undefined: nobody can sign in at this server. */
+  readonly authorizer: Authorizer | undefined;
+  #lingering: Sent[] = [];
   /** Path and query; a redirect within the origin changes it during the handshake. */
   #path: string;
 
-  private constructor(settings: HttpSettings, pools: Pools, lanes: Lanes) {
+  private constructor(settings: HttpSettings, pools: Pools, lanes: Lanes, authorizer: Authorizer | undefined) {
     this.settings = settings;
+    this.authorizer = authorizer;
     this.#pools = pools;
     this.#lanes = lanes;
     this.#path = settings.path;
@@ -51,21 +58,27 @@ export class HttpClient {
     this.streamHeaders = [...common, 'accept', 'text/event-stream'];
   }
 
-  static async make(settings: HttpSettings, pools: Pools): Promise<HttpClient> {
-    return new HttpClient(settings, pools, await pools.lanes(settings.origin));
+  static async make(settings: HttpSettings, { pools, authorizers, log }: Shared): Promise<HttpClient> {
+    return new HttpClient(
+      settings,
+      pools,
+      await pools.lanes(settings.origin),
+      await authorizers.of(settings.oauth, log),
+    );
   }
 
   /** Sends one request. */
-  request(posted: Posted, sink: ReplySink): Exchange {
-    const { method, lane, headers, body, path = this.#path } = posted;
-    const request = { method, path, headers: headers as string[], ...(body === undefined ? {} : { body }) };
-    const sent = exchange(this.#lanes[lane], request, this.#pools.maxMessageBytes, sink, (each) => this.#live.delete(each));
+  request(posted: Posted, sink: ReplySink): Sent {
+    if (this.authorizer === undefined) return this.#send(posted, sink);
+    const once = (extra: readonly string[], inner: ReplySink) =>
+      this.#send({ ...posted, headers: [...posted.headers, ...extra] }, inner);
+    const sent = new GuardedRequest(this.authorizer, once, sink, (each) => this.#live.delete(each));
     if (!sent.ended) this.#live.add(sent);
     return sent;
   }
 
   /** Opens a stream that stays open. Undefined when the origin has as many as are allowed. */
-  stream(posted: Omit<Posted, 'lane'>, sink: ReplySink): Exchange | undefined {
+  stream(posted: Omit<Posted, 'lane'>, sink: ReplySink): Sent | undefined {
     if (this.#lanes.openStreams >= this.#pools.maxSockets) return undefined;
     this.#lanes.openStreams += 1;
     const counted: ReplySink = {
@@ -93,15 +106,22 @@ export class HttpClient {
    * Sends a request of our own and waits for its response; follows redirects within the origin, for frameworks answer `/mcp` with one
    * to `/mcp/`. Rejects only with the signal's reason. `other`: takes what else comes on the stream.
    */
-  async roundTrip(request: RpcRequest, headers: readonly string[], signal: AbortSignal, other?: (bytes: Buffer) => void): Promise<RoundTrip> {
+  async roundTrip(
+    request: RpcRequest,
+    headers: readonly string[],
+    signal: AbortSignal,
+    other?: (bytes: Buffer) => void,
+  ): Promise<RoundTrip> {
     for (let count = 0; ; count += 1) {
       const trip = await this.#roundTrip(request, headers, signal, other);
+      // An idle socket that the server closed in the same moment; openings may be asked twice.
+      if (count === 0 && isLost(trip.reply)) continue;
       if (!redirects.has(trip.reply.status) || count === maxRedirects || !this.#follow(trip.reply)) return trip;
     }
   }
 
   /** A stream whose answer is there should end by itself. Those that do not are ended, oldest first, when there are many. */
-  linger(answered: Exchange): void {
+  linger(answered: Sent): void {
     this.#lingering.push(answered);
     if (this.#lingering.length <= maxLingering) return;
     this.#lingering = this.#lingering.filter((each) => !each.ended);
@@ -114,15 +134,30 @@ export class HttpClient {
     for (const each of [...this.#live]) each.abort(reason);
   }
 
-  #roundTrip(request: RpcRequest, headers: readonly string[], signal: AbortSignal, other?: (bytes: Buffer) => void): Promise<RoundTrip> {
+  #send(posted: Posted, sink: ReplySink): Sent {
+    const { method, lane, headers, body, path = this.#path } = posted;
+    const request = { method, path, headers: headers as string[], ...(body === undefined ? {} : { body }) };
+    const sent = exchange(this.#lanes[lane], request, this.#pools.maxMessageBytes, sink, (each) =>
+      this.#live.delete(each),
+    );
+    if (!sent.ended) this.#live.add(sent);
+    return sent;
+  }
+
+  #roundTrip(
+    request: RpcRequest,
+    headers: readonly string[],
+    signal: AbortSignal,
+    other?: (bytes: Buffer) => void,
+  ): Promise<RoundTrip> {
     return new Promise((resolve, reject) => {
       const body = JSON.stringify(request);
       let status = 0;
       let replyHeaders: Reply['headers'] = {};
-      let sent: Exchange | undefined;
       const stop = () => {
-        sent?.abort(signal.reason as Error);
+        // First, for the abort ends the exchange, which would resolve.
         reject(signal.reason as Error);
+        sent.abort(signal.reason as Error);
       };
       const finish = (response: RpcResponse | undefined, reply: Reply) => {
         signal.removeEventListener('abort', stop);
@@ -135,8 +170,12 @@ export class HttpClient {
         },
         text: (bytes) => {
           const response = responseIn(bytes, request.id);
-          if (response === undefined) other?.(bytes);
-          else finish(response, { status, headers: replyHeaders, streamed: false, text: '', error: undefined });
+          if (response === undefined) {
+            other?.(bytes);
+            return;
+          }
+          finish(response, { status, headers: replyHeaders, streamed: false, text: '', error: undefined });
+          if (!sent.ended) this.linger(sent);
         },
         done: (reply) => finish(reply.status >= 400 ? errorIn(reply.text) : undefined, reply),
       };
@@ -145,7 +184,7 @@ export class HttpClient {
         return;
       }
       signal.addEventListener('abort', stop, { once: true });
-      sent = this.request({ method: 'POST', lane: 'calls', headers, body }, sink);
+      const sent = this.request({ method: 'POST', lane: 'calls', headers, body }, sink);
     });
   }
 
@@ -165,7 +204,8 @@ export class HttpClient {
 function responseIn(bytes: Buffer, id: RpcRequest['id']): RpcResponse | undefined {
   const messages: unknown = parse(bytes.toString('utf8'));
   for (const message of Array.isArray(messages) ? messages : [messages]) {
-    if (isObject(message) && message['method'] === undefined && message['id'] === id) return message as unknown as RpcResponse;
+    if (isObject(message) && message['method'] === undefined && message['id'] === id)
+      return message as unknown as RpcResponse;
   }
   return undefined;
 }
@@ -174,7 +214,7 @@ function responseIn(bytes: Buffer, id: RpcRequest['id']): RpcResponse | undefine
 export function errorIn(text: string): RpcResponse | undefined {
   const message = parse(text);
   const error = isObject(message) ? message['error'] : undefined;
-  return isObject(error) && typeof error['code'] === 'number' ? (message as unknown as RpcResponse) : undefined;
+  return isObject(error) && typeof error['code'] === 'number' ? (message as RpcResponse | undefined) : undefined;
 }
 
 function parse(text: string): unknown {

@@ -31,6 +31,13 @@ export interface ReplySink {
   done(reply: Reply): void;
 }
 
+/** A request under way. */
+export interface Sent {
+  readonly ended: boolean;
+  /** Gives the request up, wherever it is; the sink is told at once. */
+  abort(reason: Error): void;
+}
+
 /** The response was longer than is read. */
 export class TooLong extends Error {}
 
@@ -42,8 +49,8 @@ export function exchange(
   request: Dispatcher.DispatchOptions,
   limit: number,
   sink: ReplySink,
-  ended: (exchange: Exchange) => void,
-): Exchange {
+  ended: (exchange: Sent) => void,
+): Sent {
   const handler = new Exchange(limit, sink, ended);
   try {
     pool.dispatch(request, handler);
@@ -53,10 +60,10 @@ export function exchange(
   return handler;
 }
 
-export class Exchange implements Dispatcher.DispatchHandler {
+export class Exchange implements Dispatcher.DispatchHandler, Sent {
   readonly #limit: number;
   readonly #sink: ReplySink;
-  readonly #onEnd: (exchange: Exchange) => void;
+  readonly #onEnd: (exchange: Sent) => void;
   #controller: Dispatcher.DispatchController | undefined;
   #aborted: Error | undefined;
   #ended = false;
@@ -67,7 +74,7 @@ export class Exchange implements Dispatcher.DispatchHandler {
   #chunks: Buffer[] = [];
   #size = 0;
 
-  constructor(limit: number, sink: ReplySink, ended: (exchange: Exchange) => void) {
+  constructor(limit: number, sink: ReplySink, ended: (exchange: Sent) => void) {
     this.#limit = limit;
     this.#sink = sink;
     this.#onEnd = ended;
@@ -77,7 +84,6 @@ export class Exchange implements Dispatcher.DispatchHandler {
     return this.#ended;
   }
 
-  /** Gives the request up, wherever it is; the sink is told at once. */
   abort(reason: Error): void {
     this.#aborted ??= reason;
     this.#controller?.abort(this.#aborted);

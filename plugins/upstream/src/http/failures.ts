@@ -1,5 +1,7 @@
 // What went wrong with an HTTP server, in sentences: who, where, what to do now. Header values and credentials never appear in them.
+import type { UpstreamCall } from 'plugboard';
 import type { HttpSettings } from '../settings.ts';
+import { NotAuthorized } from '../oauth/not-authorized.ts';
 import { headerOf, TooLong } from './exchange.ts';
 import type { Reply } from './exchange.ts';
 
@@ -12,7 +14,8 @@ export function explain(settings: HttpSettings, reply: Reply): string {
   const said = quote(settings, reply);
   const { status } = reply;
   const place = `mcpServers.${settings.name}`;
-  if (status >= 300 && status < 400) return `${who} has moved (HTTP ${status}${target(settings, reply)}): correct ${place}.url`;
+  if (status >= 300 && status < 400)
+    return `${who} has moved (HTTP ${status}${target(settings, reply)}): correct ${place}.url`;
   switch (status) {
     case 401:
       return `${who} wants to know who is calling (HTTP 401): set headers.Authorization under ${place}${said}`;
@@ -38,13 +41,48 @@ export function isUnreachable(error: Error | undefined): boolean {
   return error !== undefined && unreachable.has(codeOf(error));
 }
 
-const unreachable = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH', 'UND_ERR_CONNECT_TIMEOUT']);
+const unreachable = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
+/** True when a connection was closed before anything of an answer came. Whether the request was read is not known. */
+export function isLost(reply: Reply): boolean {
+  return reply.status === 0 && reply.error !== undefined && lost.has(codeOf(reply.error));
+}
+
+const lost = new Set(['ECONNRESET', 'EPIPE', 'UND_ERR_SOCKET']);
+
+/** True for requests that may reach a server twice: they change nothing there. */
+export function isRepeatable(call: UpstreamCall): boolean {
+  if (call.method !== 'tools/call') return repeatable.has(call.method);
+  return call.tool?.annotations?.['readOnlyHint'] === true || call.tool?.annotations?.['idempotentHint'] === true;
+}
+
+const repeatable = new Set([
+  'completion/complete',
+  'ping',
+  'prompts/get',
+  'prompts/list',
+  'resources/list',
+  'resources/read',
+  'resources/templates/list',
+  'tasks/get',
+  'tools/list',
+]);
 
 function broken(settings: HttpSettings, who: string, error: Error, answering: boolean): string {
-  if (error instanceof TooLong) return `${who} sent ${error.message}; raise maxMessageBytes of plugin "upstream" if that is meant`;
+  if (error instanceof NotAuthorized) return error.message;
+  if (error instanceof TooLong)
+    return `${who} sent ${error.message}; raise maxMessageBytes of plugin "upstream" if that is meant`;
   const code = codeOf(error);
   if (isUnreachable(error)) {
-    const why = code === 'ECONNREFUSED' ? 'nothing listens there' : code === 'ENOTFOUND' ? 'the name is not known' : code;
+    const why =
+      code === 'ECONNREFUSED' ? 'nothing listens there' : code === 'ENOTFOUND' ? 'the name is not known' : code;
     return `${who} cannot be reached at ${settings.origin} (${why}): start it, or correct mcpServers.${settings.name}.url`;
   }
   if (/CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code)) {
@@ -70,7 +108,11 @@ function quote(settings: HttpSettings, reply: Reply): string {
 
 function messageOf(text: string): string {
   try {
-    const body = JSON.parse(text) as { error?: { message?: unknown } | string; error_description?: unknown; message?: unknown } | null;
+    const body = JSON.parse(text) as {
+      error?: { message?: unknown } | string;
+      error_description?: unknown;
+      message?: unknown;
+    } | null;
     const nested = typeof body?.error === 'object' ? body.error.message : body?.error;
     const found = [body?.error_description, nested, body?.message].find((each) => typeof each === 'string');
     return typeof found === 'string' ? found : '';

@@ -66,7 +66,10 @@ export class Inbox {
     else if (isNotification(message)) this.#notification(message, origin);
     else if (isObject(message) && (isObject(message['result']) || isObject(message['error']))) {
       this.#response(message as unknown as RpcResponse, origin);
-    } else this.#init.rubbish(`sent something that is no message of the protocol: ${preview(JSON.stringify(message) ?? '')}`);
+    } else
+      this.#init.rubbish(
+        `sent something that is no message of the protocol: ${preview(JSON.stringify(message) ?? '')}`,
+      );
   }
 
   #response(response: RpcResponse, origin: UpstreamCall | undefined): void {

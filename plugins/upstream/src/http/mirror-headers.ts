@@ -20,7 +20,8 @@ export function callHeaders(call: UpstreamCall): string[] {
   const headers = mirrorHeaders(call.method, call.params);
   const scan = call.tool === undefined ? undefined : scanHeaders(call.tool.inputSchema);
   const declarations = scan?.fault === undefined ? (scan?.declarations ?? []) : [];
-  for (const [name, value] of Object.entries(writeParamHeaders(declarations, call.params?.['arguments']))) headers.push(name, value);
+  for (const [name, value] of Object.entries(writeParamHeaders(declarations, call.params?.['arguments'])))
+    headers.push(name, value);
   if (call.headers === undefined) return headers;
   const declared = new Set(declarations.map(({ name }) => prefix + name.toLowerCase()));
   const unknown = Object.entries(call.headers).filter(([name]) => name.startsWith(prefix) && !declared.has(name));

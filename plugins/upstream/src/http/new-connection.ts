@@ -8,9 +8,9 @@ import type { ListenSink } from '../listener.ts';
 import type { Shared } from '../shared.ts';
 import { Throttle } from '../throttle.ts';
 import { errorIn } from './client.ts';
-import type { HttpClient } from './client.ts';
-import type { Exchange, Reply, ReplySink } from './exchange.ts';
-import { explain, isUnreachable } from './failures.ts';
+import type { HttpClient, Posted } from './client.ts';
+import type { Reply, ReplySink, Sent } from './exchange.ts';
+import { explain, isLost, isRepeatable, isUnreachable } from './failures.ts';
 import { Inbox } from './inbox.ts';
 import { callHeaders, mirrorHeaders } from './mirror-headers.ts';
 
@@ -51,24 +51,14 @@ export class NewConnection implements Connection {
       return;
     }
     this.#inbox.add(call);
-    const sink = new NewCall(this.#client, this.#inbox, call);
-    const version = metaOf(call.params)?.[metaKey.protocolVersion];
-    const headers = [
-      ...this.#client.postHeaders,
-      'mcp-protocol-version',
-      typeof version === 'string' ? version : newVersion,
-      ...callHeaders(call),
-    ];
-    const body = JSON.stringify({ jsonrpc: '2.0', id: call.id, method: call.method, params: call.params });
-    sink.exchange = this.#client.request({ method: 'POST', lane: 'calls', headers, body }, sink);
+    new NewCall(this.#client, this.#inbox, call).post();
   }
 
   /** The new era has no notifications of the client over HTTP. */
   notify(_method: string, _params?: JsonObject): void {}
 
-  /** Resolves when the server has acknowledged the filter, or will not. */
-  listen(filter: ListenFilter): Promise<void> {
-    return this.#listener.set(filter);
+  listen(filter: ListenFilter): void {
+    this.#listener.set(filter);
   }
 
   close(): Promise<void> {
@@ -78,7 +68,12 @@ export class NewConnection implements Connection {
   }
 
   #listen(request: RpcRequest, sink: ListenSink): () => void {
-    const headers = [...this.#client.postHeaders, 'mcp-protocol-version', newVersion, ...mirrorHeaders(request.method, request.params)];
+    const headers = [
+      ...this.#client.postHeaders,
+      'mcp-protocol-version',
+      newVersion,
+      ...mirrorHeaders(request.method, request.params),
+    ];
     const stream = this.#client.stream(
       { method: 'POST', headers, body: JSON.stringify(request) },
       {
@@ -120,29 +115,53 @@ export class NewConnection implements Connection {
 
 /** One call: its answer is JSON, or an event stream that ends with it. */
 class NewCall implements ReplySink {
-  exchange: Exchange | undefined;
   readonly #client: HttpClient;
   readonly #inbox: Inbox;
   readonly #call: UpstreamCall;
+  readonly #posted: Posted;
+  #sent: Sent | undefined;
+  #repeated = false;
 
   constructor(client: HttpClient, inbox: Inbox, call: UpstreamCall) {
     this.#client = client;
     this.#inbox = inbox;
     this.#call = call;
+    const { id, method, params } = call;
+    const version = metaOf(params)?.[metaKey.protocolVersion];
+    this.#posted = {
+      method: 'POST',
+      lane: 'calls',
+      headers: [
+        ...client.postHeaders,
+        'mcp-protocol-version',
+        typeof version === 'string' ? version : newVersion,
+        ...callHeaders(call),
+      ],
+      body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
+    };
     // Closing the stream is the cancellation in this era.
     call.onCancel = (reason) => {
       inbox.drop(call);
-      this.exchange?.abort(new Error(reason.message));
+      this.#sent?.abort(new Error(reason.message));
     };
+  }
+
+  post(): void {
+    this.#sent = this.#client.request(this.#posted, this);
   }
 
   text(bytes: Buffer): void {
     this.#inbox.text(bytes, this.#call);
-    if (this.#call.done && this.exchange !== undefined && !this.exchange.ended) this.#client.linger(this.exchange);
+    if (this.#call.done && this.#sent !== undefined && !this.#sent.ended) this.#client.linger(this.#sent);
   }
 
   done(reply: Reply): void {
     if (this.#call.done) return;
+    if (isLost(reply) && !this.#repeated && isRepeatable(this.#call)) {
+      this.#repeated = true;
+      this.post();
+      return;
+    }
     const error = reply.status >= 400 ? errorIn(reply.text) : undefined;
     if (error !== undefined && reply.status !== 401 && reply.status !== 403) {
       this.#inbox.drop(this.#call);
@@ -151,7 +170,9 @@ class NewCall implements ReplySink {
     }
     const { settings } = this.#client;
     const early = reply.streamed && reply.error === undefined;
-    const why = early ? `server "${settings.name}" ended its answer to ${this.#call.method} early: try again` : explain(settings, reply);
+    const why = early
+      ? `server "${settings.name}" ended its answer to ${this.#call.method} early: try again`
+      : explain(settings, reply);
     this.#inbox.fail(this.#call, new CallFailure('gone', why));
   }
 }

@@ -4,8 +4,8 @@ import type { CancelReason, UpstreamCall } from 'plugboard';
 import { Backoff } from '../backoff.ts';
 import type { HttpClient } from './client.ts';
 import { errorIn } from './client.ts';
-import type { Exchange, Reply, ReplySink } from './exchange.ts';
-import { explain } from './failures.ts';
+import type { Reply, ReplySink, Sent } from './exchange.ts';
+import { explain, isLost, isRepeatable } from './failures.ts';
 import type { Inbox } from './inbox.ts';
 import { isExpired } from './old-session.ts';
 import type { OldSession } from './old-session.ts';
@@ -32,12 +32,13 @@ export class OldCall implements ReplySink {
   readonly #body: string;
   readonly #backoff = new Backoff();
   #session: OldSession;
-  #exchange: Exchange | undefined;
+  #exchange: Sent | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastId: string | undefined;
   #retry: number | undefined;
   #resumed = false;
   #replayed = false;
+  #repeated = false;
 
   constructor(host: OldCallHost, call: UpstreamCall) {
     this.#host = host;
@@ -52,13 +53,17 @@ export class OldCall implements ReplySink {
     if (this.#call.done) return;
     const { client, session } = this.#host;
     this.#session = session;
-    this.#exchange = client.request({ method: 'POST', lane: 'calls', headers: session.postHeaders, body: this.#body }, this);
+    this.#exchange = client.request(
+      { method: 'POST', lane: 'calls', headers: session.postHeaders, body: this.#body },
+      this,
+    );
   }
 
   text(bytes: Buffer): void {
     this.#backoff.reset();
     this.#host.inbox.text(bytes, this.#call);
-    if (this.#call.done && this.#exchange !== undefined && !this.#exchange.ended) this.#host.client.linger(this.#exchange);
+    if (this.#call.done && this.#exchange !== undefined && !this.#exchange.ended)
+      this.#host.client.linger(this.#exchange);
   }
 
   id(id: string): void {
@@ -72,14 +77,21 @@ export class OldCall implements ReplySink {
 
   done(reply: Reply): void {
     if (this.#call.done) return;
+    if (isLost(reply) && !this.#resumed && !this.#repeated && isRepeatable(this.#call)) {
+      this.#repeated = true;
+      this.post();
+      return;
+    }
     const broken = reply.streamed || (this.#resumed && (reply.error !== undefined || reply.status >= 500));
     if (broken && this.#lastId !== undefined && this.#backoff.failures < maxResumes) this.#resume();
     else if (isExpired(this.#session, reply)) void this.#refused(reply);
-    else if (this.#resumed) this.#fail(`${this.#who} ended an answer early and did not resume it (HTTP ${reply.status}): try again`);
+    else if (this.#resumed)
+      this.#fail(`${this.#who} ended an answer early and did not resume it (HTTP ${reply.status}): try again`);
     else if (reply.streamed && reply.error === undefined) this.#fail(`${this.#who} ended its answer early: try again`);
     else if (reply.error !== undefined || reply.status >= 300) this.#failed(reply);
     // 202 to a request: the answer comes on the standing stream, or the time limit ends the call.
-    else if (reply.status !== 202) this.#fail(`${this.#who} answered ${this.#call.method} with something else: see its own log`);
+    else if (reply.status !== 202)
+      this.#fail(`${this.#who} answered ${this.#call.method} with something else: see its own log`);
   }
 
   get #who(): string {
@@ -108,7 +120,8 @@ export class OldCall implements ReplySink {
       const { client } = this.#host;
       const headers = [...client.streamHeaders, ...this.#session.headers, 'last-event-id', this.#lastId ?? ''];
       this.#exchange = client.stream({ method: 'GET', headers }, this);
-      if (this.#exchange === undefined) this.#fail(`${this.#who} ended an answer early, and too many streams are open to resume it`);
+      if (this.#exchange === undefined)
+        this.#fail(`${this.#who} ended an answer early, and too many streams are open to resume it`);
     }, wait);
   }
 
@@ -132,6 +145,7 @@ export class OldCall implements ReplySink {
     const abort = () => this.#exchange?.abort(new Error(reason.message));
     // The server is told first: closing the stream alone means nothing in this era.
     if (this.#call.method === 'initialize' || reason.kind === 'shutdown') abort();
-    else void this.#host.tell('notifications/cancelled', { requestId: this.#call.id, reason: reason.message }).then(abort);
+    else
+      void this.#host.tell('notifications/cancelled', { requestId: this.#call.id, reason: reason.message }).then(abort);
   }
 }

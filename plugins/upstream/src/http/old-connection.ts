@@ -49,7 +49,13 @@ export class OldConnection implements Connection, OldCallHost {
     this.#release = shared.use();
   }
 
-  static async open(shared: Shared, client: HttpClient, key: LeaseKey, gate: EventGate, attempt: Attempt): Promise<OldConnection> {
+  static async open(
+    shared: Shared,
+    client: HttpClient,
+    key: LeaseKey,
+    gate: EventGate,
+    attempt: Attempt,
+  ): Promise<OldConnection> {
     const connection = new OldConnection(shared, client, key, gate);
     try {
       await connection.#begin(attempt);
@@ -87,7 +93,11 @@ export class OldConnection implements Connection, OldCallHost {
   }
 
   tell(method: string, params?: object): Promise<unknown> {
-    const message = { jsonrpc: '2.0', method, ...(params === undefined ? {} : { params: params as JsonObject }) } as const;
+    const message = {
+      jsonrpc: '2.0',
+      method,
+      ...(params === undefined ? {} : { params: params as JsonObject }),
+    } as const;
     return this.#post(message);
   }
 
@@ -149,14 +159,18 @@ export class OldConnection implements Connection, OldCallHost {
     }
     // A server that lost its sessions was probably restarted, perhaps with other tools.
     for (const kind of ['tools', 'prompts', 'resources']) {
-      if (kind in this.session.info.capabilities) this.#gate.notification({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` });
+      if (kind in this.session.info.capabilities)
+        this.#gate.notification({ jsonrpc: '2.0', method: `notifications/${kind}/list_changed` });
     }
     return true;
   }
 
   /** Log level and subscriptions were the old session's. */
   async #tellAgain(signal: AbortSignal): Promise<void> {
-    const requests: [string, JsonObject][] = [...this.#subscriptions.values()].map((params) => ['resources/subscribe', params]);
+    const requests: [string, JsonObject][] = [...this.#subscriptions.values()].map((params) => [
+      'resources/subscribe',
+      params,
+    ]);
     if (this.#logLevel !== undefined) requests.push(['logging/setLevel', this.#logLevel]);
     for (const [method, params] of requests) {
       const request = { jsonrpc: '2.0', id: ownId(), method, params } as const;
@@ -179,7 +193,8 @@ export class OldConnection implements Connection, OldCallHost {
     const reply = await this.client.control({ method: 'POST', headers, body: JSON.stringify(message) });
     if (reply.error === undefined && reply.status < 300) return;
     const what = 'method' in message ? message.method : 'an answer';
-    if (this.#ended === undefined) this.#rubbish.warn(`did not take ${what} (${reply.error?.message ?? `HTTP ${reply.status}`})`);
+    if (this.#ended === undefined)
+      this.#rubbish.warn(`did not take ${what} (${reply.error?.message ?? `HTTP ${reply.status}`})`);
   }
 
   #lost(reason: Error): void {

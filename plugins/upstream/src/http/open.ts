@@ -53,9 +53,19 @@ class Opening {
   }
 
   async run(): Promise<Connection> {
-    const { era, transport, fingerprint } = this.#settings;
-    const client = await this.#attempt.race(HttpClient.make(this.#settings, this.#shared.pools));
-    if (transport === 'sse') return this.#sse(client);
+    const { transport } = this.#settings;
+    const client = await this.#attempt.race(HttpClient.make(this.#settings, this.#shared));
+    try {
+      return await (transport === 'sse' ? this.#sse(client) : this.#found(client));
+    } catch (error) {
+      // A person takes longer than a start may take: say what is being waited for. The next try finds what they did meanwhile.
+      throw client.authorizer?.busy === true ? client.authorizer.waiting : error;
+    }
+  }
+
+  /** Opens with what is known of the server; when that has become wrong, without. */
+  async #found(client: HttpClient): Promise<Connection> {
+    const { era, fingerprint } = this.#settings;
     const verdict = era === 'auto' ? this.#shared.verdicts.get(fingerprint) : undefined;
     try {
       return await this.#open(client, verdict);
@@ -75,17 +85,27 @@ class Opening {
         return new NewConnection(this.#shared, client, new EventGate(this.#events), found.info);
       }
       if (found.kind === 'unknown') {
-        throw new Error(`server "${name}" speaks only protocol versions not known here (${found.versions}); update the proxy`);
+        throw new Error(
+          `server "${name}" speaks only protocol versions not known here (${found.versions}); update the proxy`,
+        );
       }
-      if (found.silent === true) return OldConnection.open(this.#shared, client, this.#key, new EventGate(this.#events), this.#attempt);
-      if (era === 'new') throw new WrongEra(`server "${name}" does not speak ${newVersion}; configure \`era: old\` or leave it out`);
+      if (found.silent === true)
+        return OldConnection.open(this.#shared, client, this.#key, new EventGate(this.#events), this.#attempt);
+      if (era === 'new')
+        throw new WrongEra(`server "${name}" does not speak ${newVersion}; configure \`era: old\` or leave it out`);
     }
     return verdict?.transport === 'sse' ? this.#sse(client) : this.#streamable(client);
   }
 
   async #streamable(client: HttpClient): Promise<Connection> {
     try {
-      const connection = await OldConnection.open(this.#shared, client, this.#key, new EventGate(this.#events), this.#attempt);
+      const connection = await OldConnection.open(
+        this.#shared,
+        client,
+        this.#key,
+        new EventGate(this.#events),
+        this.#attempt,
+      );
       this.#remember({ era: 'old', transport: 'http', at: Date.now() });
       return connection;
     } catch (error) {
@@ -121,7 +141,8 @@ class Opening {
       const trip = await this.#probe(client);
       if (trip === undefined) return { kind: 'old', error: undefined, silent: true };
       const { response, reply } = trip;
-      if (reply.error !== undefined || noEvidence.has(reply.status) || reply.status >= 500) throw new Error(explain(this.#settings, reply));
+      if (reply.error !== undefined || noEvidence.has(reply.status) || reply.status >= 500)
+        throw new Error(explain(this.#settings, reply));
       const found = response === undefined ? undefined : readDiscovery(this.#settings.name, response);
       if (found === undefined) return { kind: 'old', error: undefined };
       if (found.kind !== 'again') return found;
@@ -133,14 +154,27 @@ class Opening {
   async #probe(client: HttpClient): Promise<RoundTrip | undefined> {
     const params = { _meta: ownEnvelope() };
     const request: RpcRequest = { jsonrpc: '2.0', id: ownId(), method: 'server/discover', params };
-    const headers = [...client.postHeaders, 'mcp-protocol-version', newVersion, ...mirrorHeaders(request.method, params)];
-    const limit = new Attempt(this.#settings.name, this.#settings.era === 'new' ? this.#attempt.left : this.#shared.limits.probeTimeout, this.#attempt.signal);
+    const headers = [
+      ...client.postHeaders,
+      'mcp-protocol-version',
+      newVersion,
+      ...mirrorHeaders(request.method, params),
+    ];
+    // A server that must be new has nothing to fall back to.
+    const limit = new Attempt(
+      this.#settings.name,
+      this.#attempt.left / (this.#settings.era === 'new' ? 1 : 2),
+      this.#attempt.signal,
+    );
     try {
       return await client.roundTrip(request, headers, limit.signal);
     } catch (error) {
       if (this.#attempt.signal.aborted) throw this.#attempt.signal.reason as Error;
       if (!limit.signal.aborted) throw error;
-      return undefined;
+      if (client.authorizer?.busy !== true) return undefined;
+      // It did answer: it wants somebody to sign in.
+      await this.#attempt.race(client.authorizer.settled());
+      return await this.#probe(client);
     } finally {
       limit.end();
     }

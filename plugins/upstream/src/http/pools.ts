@@ -18,6 +18,12 @@ export interface Lanes {
 
 const controlSockets = 16;
 const connectTime = 10_000;
+/**
+ * ms that an idle socket is kept, and ms that it is dropped before the server said it would: most servers close after 5 s, and a request
+ * that meets the closing of its socket is lost without anybody knowing whether it was read.
+ */
+const idleTime = 2500;
+const idleMargin = 2500;
 /** ms for the answer to a short message; a server that never answers must not use up the lane. */
 const controlTime = 30_000;
 const maxHeaderBytes = 32 * 1024;
@@ -47,16 +53,30 @@ export class Pools {
   async close(): Promise<void> {
     const origins = await Promise.allSettled(this.#origins.values());
     this.#origins.clear();
-    const pools = origins.flatMap((each) => (each.status === 'fulfilled' ? [each.value.calls, each.value.control, each.value.streams] : []));
+    const pools = origins.flatMap((each) =>
+      each.status === 'fulfilled' ? [each.value.calls, each.value.control, each.value.streams] : [],
+    );
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
   async #make(origin: string): Promise<Lanes> {
     const { Pool } = await import('undici');
     // No time limits for calls, which have a clock of their own, and for streams.
-    const options = { headersTimeout: 0, bodyTimeout: 0, connectTimeout: connectTime, maxHeaderSize: maxHeaderBytes };
+    const options = {
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      connectTimeout: connectTime,
+      maxHeaderSize: maxHeaderBytes,
+      keepAliveTimeout: idleTime,
+      keepAliveTimeoutThreshold: idleMargin,
+    };
     const pool = (connections: number) => new Pool(origin, { ...options, connections });
-    const control = new Pool(origin, { ...options, headersTimeout: controlTime, bodyTimeout: controlTime, connections: controlSockets });
+    const control = new Pool(origin, {
+      ...options,
+      headersTimeout: controlTime,
+      bodyTimeout: controlTime,
+      connections: controlSockets,
+    });
     return { calls: pool(this.maxSockets), control, streams: pool(this.maxSockets), openStreams: 0 };
   }
 }

@@ -38,7 +38,13 @@ export class SseConnection implements Connection {
     this.#release = shared.use();
   }
 
-  static async open(shared: Shared, client: HttpClient, key: LeaseKey, gate: EventGate, attempt: Attempt): Promise<SseConnection> {
+  static async open(
+    shared: Shared,
+    client: HttpClient,
+    key: LeaseKey,
+    gate: EventGate,
+    attempt: Attempt,
+  ): Promise<SseConnection> {
     const connection = new SseConnection(shared, client, gate);
     try {
       connection.#endpoint = await attempt.race(connection.#connect());
@@ -74,7 +80,8 @@ export class SseConnection implements Connection {
   }
 
   notify(method: string, params?: JsonObject): void {
-    if (this.#ended === undefined) void this.#post(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
+    if (this.#ended === undefined)
+      void this.#post(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
   }
 
   listen(_filter: ListenFilter): void {}
@@ -99,22 +106,36 @@ export class SseConnection implements Connection {
           done: (reply) => this.#broken(reply),
         },
       );
-      if (stream === undefined) reject(new Error(`server "${settings.name}": too many streams are open to ${settings.origin}`));
+      if (stream === undefined)
+        reject(new Error(`server "${settings.name}": too many streams are open to ${settings.origin}`));
     });
   }
 
   /** The address must be on the same origin: our credentials go there. */
   #takeEndpoint(address: string): void {
     const { settings } = this.#client;
-    const url = URL.canParse(address, settings.origin + settings.path) ? new URL(address, settings.origin + settings.path) : undefined;
+    const url = URL.canParse(address, settings.origin + settings.path)
+      ? new URL(address, settings.origin + settings.path)
+      : undefined;
     if (url?.origin === settings.origin) this.#onEndpoint(url.pathname + url.search);
-    else this.#onBroken(new Error(`server "${settings.name}" wants messages sent to another origin; that is refused. Correct mcpServers.${settings.name}.url`));
+    else
+      this.#onBroken(
+        new Error(
+          `server "${settings.name}" wants messages sent to another origin; that is refused. Correct mcpServers.${settings.name}.url`,
+        ),
+      );
   }
 
   async #initialize(key: LeaseKey): Promise<void> {
     const forEver = Number.POSITIVE_INFINITY;
     const params = initializeParams(key);
-    const call = new UpstreamCall({ method: 'initialize', params, caller: ownCaller, timeout: forEver, maxTimeout: forEver });
+    const call = new UpstreamCall({
+      method: 'initialize',
+      params,
+      caller: ownCaller,
+      timeout: forEver,
+      maxTimeout: forEver,
+    });
     this.send(call);
     const answer = await call.answer;
     this.#info = readInitialize(this.#client.settings.name, answer.message);

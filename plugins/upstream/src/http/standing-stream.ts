@@ -2,7 +2,7 @@
 import type { Log } from 'plugboard';
 import { Backoff } from '../backoff.ts';
 import type { HttpClient } from './client.ts';
-import type { Exchange, Reply } from './exchange.ts';
+import type { Reply, Sent } from './exchange.ts';
 import { explain, isUnreachable } from './failures.ts';
 import { isExpired } from './old-session.ts';
 import type { OldSession } from './old-session.ts';
@@ -24,7 +24,7 @@ const maxUnreachable = 4;
 export class StandingStream {
   readonly #init: StandingStreamInit;
   readonly #backoff = new Backoff();
-  #exchange: Exchange | undefined;
+  #exchange: Sent | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastId: string | undefined;
   #retry: number | undefined;
@@ -93,7 +93,9 @@ export class StandingStream {
     const patient = this.#backoff.failures > 0 || this.#retry === undefined;
     const backoff = this.#backoff.next();
     const wait = patient ? Math.max(this.#retry ?? 0, backoff) : (this.#retry ?? backoff);
-    this.#init.log.debug(`server "${this.#init.client.settings.name}": stream ended (${why}); opened again in ${wait} ms`);
+    this.#init.log.debug(
+      `server "${this.#init.client.settings.name}": stream ended (${why}); opened again in ${wait} ms`,
+    );
     this.#timer = setTimeout(() => this.#connect(), wait);
     this.#timer.unref();
   }

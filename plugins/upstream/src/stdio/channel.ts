@@ -75,7 +75,8 @@ export class StdioChannel {
     this.#listens.set(id, sink);
     this.write(request);
     return () => {
-      if (this.#listens.delete(id)) this.peer.notify('notifications/cancelled', { requestId: id, reason: 'no longer needed' });
+      if (this.#listens.delete(id))
+        this.peer.notify('notifications/cancelled', { requestId: id, reason: 'no longer needed' });
     };
   }
 
@@ -96,8 +97,10 @@ export class StdioChannel {
   /** True when a message belongs to a listen request: those have ids of their own kind, which the peer does not know. */
   #takenByListen(message: JsonObject): boolean {
     const params = message['params'];
-    const cancelled = message['method'] === 'notifications/cancelled' && isObject(params) ? params['requestId'] : undefined;
-    const id = message['method'] === undefined ? message['id'] : (metaOf(params)?.[metaKey.subscriptionId] ?? cancelled);
+    const cancelled =
+      message['method'] === 'notifications/cancelled' && isObject(params) ? params['requestId'] : undefined;
+    const id =
+      message['method'] === undefined ? message['id'] : (metaOf(params)?.[metaKey.subscriptionId] ?? cancelled);
     const sink = typeof id === 'string' ? this.#listens.get(id) : undefined;
     sink?.message(message as unknown as RpcMessage);
     return sink !== undefined;

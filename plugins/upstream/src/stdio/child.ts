@@ -105,7 +105,10 @@ export class Child {
     const lines = new LineSplitter(
       limit,
       (line) => this.#told || this.#handlers.line(line),
-      () => this.fail(`wrote a line of more than ${limit} bytes; raise maxMessageBytes of plugin "upstream" if that is meant`),
+      () =>
+        this.fail(
+          `wrote a line of more than ${limit} bytes; raise maxMessageBytes of plugin "upstream" if that is meant`,
+        ),
     );
     child.stdout.on('data', (chunk: Buffer) => lines.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => this.#stderr.push(chunk));
@@ -149,13 +152,15 @@ export class Child {
     this.#init.watchdog.drop(leader);
     await race(closed(child), drainTime);
     for (const pipe of [child.stdin, child.stdout, child.stderr]) pipe.destroy();
+    this.#tell();
   }
 
   #explain(error: NodeJS.ErrnoException): string {
     const { command, cwd, name } = this.#init.settings;
     const place = `mcpServers.${name}`;
     if (error.code !== 'ENOENT') return `could not be started with "${command}" (${error.message}); correct ${place}`;
-    if (!existsSync(cwd)) return `could not be started: its working directory ${cwd} does not exist; correct ${place}.cwd`;
+    if (!existsSync(cwd))
+      return `could not be started: its working directory ${cwd} does not exist; correct ${place}.cwd`;
     return `could not be started: there is no program "${command}" on the PATH; install it, or correct ${place}.command`;
   }
 }

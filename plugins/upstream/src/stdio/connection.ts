@@ -9,11 +9,19 @@ import type { StdioChannel } from './channel.ts';
 export class StdioConnection implements Connection {
   readonly era: Era;
   readonly info: ServerInfo;
+  readonly separate = true;
   readonly #channel: StdioChannel;
   readonly #gate: EventGate;
   readonly #listener: Listener;
 
-  constructor(shared: Shared, settings: StdioSettings, channel: StdioChannel, gate: EventGate, era: Era, info: ServerInfo) {
+  constructor(
+    shared: Shared,
+    settings: StdioSettings,
+    channel: StdioChannel,
+    gate: EventGate,
+    era: Era,
+    info: ServerInfo,
+  ) {
     this.era = era;
     this.info = info;
     this.#channel = channel;
@@ -45,9 +53,8 @@ export class StdioConnection implements Connection {
     if (this.era === 'old') this.#channel.peer.notify(method, params);
   }
 
-  /** Resolves when the server has acknowledged the filter, or will not. */
-  listen(filter: ListenFilter): Promise<void> {
-    return this.era === 'new' ? this.#listener.set(filter) : Promise.resolve();
+  listen(filter: ListenFilter): void {
+    if (this.era === 'new') this.#listener.set(filter);
   }
 
   async close(): Promise<void> {

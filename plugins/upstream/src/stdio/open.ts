@@ -2,7 +2,14 @@
 import type { Connection, ConnectionEvents, Era, LeaseKey, RpcErrorBody, RpcResponse, ServerInfo } from 'plugboard';
 import { Attempt, pause } from '../attempt.ts';
 import { EventGate } from '../event-gate.ts';
-import { initializeParams, isPoliteRefusal, ownEnvelope, readDiscovery, readInitialize, WrongEra } from '../handshake.ts';
+import {
+  initializeParams,
+  isPoliteRefusal,
+  ownEnvelope,
+  readDiscovery,
+  readInitialize,
+  WrongEra,
+} from '../handshake.ts';
 import type { Discovery } from '../handshake.ts';
 import type { StdioSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
@@ -126,7 +133,10 @@ class Opening {
     if (found.kind === 'new') return this.#connected(door, 'new', found.info);
     if (found.kind === 'unknown') return this.#giveUp(door, this.#unknown(found.versions));
     if (found.kind === 'gone') return this.#giveUp(door, await this.#ended(door));
-    return this.#giveUp(door, new WrongEra(`server "${this.#settings.name}" does not speak 2026-07-28; configure \`era: old\` or leave it out`));
+    return this.#giveUp(
+      door,
+      new WrongEra(`server "${this.#settings.name}" does not speak 2026-07-28; configure \`era: old\` or leave it out`),
+    );
   }
 
   async #initialized(door: Door, response: RpcResponse): Promise<Connection> {
@@ -181,12 +191,16 @@ class Opening {
   async #ended(door: Door): Promise<Error> {
     const why = await this.#attempt.race(door.channel.ended);
     const { name } = this.#settings;
-    const hint = why.includes('mcpServers.') ? '' : ` before it was ready; correct its command, args or env under mcpServers.${name}`;
+    const hint = why.includes('mcpServers.')
+      ? ''
+      : ` before it was ready; correct its command, args or env under mcpServers.${name}`;
     return new Error(`server "${name}" ${why}${hint}${door.channel.lastWords}`);
   }
 
   #unknown(versions: string): Error {
-    return new Error(`server "${this.#settings.name}" speaks only protocol versions not known here (${versions}); update the proxy`);
+    return new Error(
+      `server "${this.#settings.name}" speaks only protocol versions not known here (${versions}); update the proxy`,
+    );
   }
 
   async #giveUp(door: Door, error: Error): Promise<never> {

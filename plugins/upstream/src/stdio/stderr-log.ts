@@ -28,7 +28,10 @@ export class StderrLog {
 
   /** The last lines, in one line of text; empty when there was nothing. */
   get tail(): string {
-    return this.#last.map((line) => this.#clean(line)).filter((text) => text !== '').join(' | ');
+    return this.#last
+      .map((line) => this.#clean(line))
+      .filter((text) => text !== '')
+      .join(' | ');
   }
 
   push(chunk: Buffer): void {
@@ -49,7 +52,9 @@ export class StderrLog {
   #keep(part: Buffer): void {
     const room = maxLineBytes - this.#line.length;
     if (part.length > room) this.#cut = true;
-    if (room > 0) this.#line = this.#line.length === 0 ? part.subarray(0, room) : Buffer.concat([this.#line, part.subarray(0, room)]);
+    if (room > 0)
+      this.#line =
+        this.#line.length === 0 ? part.subarray(0, room) : Buffer.concat([this.#line, part.subarray(0, room)]);
   }
 
   #emit(): void {

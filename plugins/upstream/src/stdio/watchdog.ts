@@ -67,7 +67,9 @@ export class Watchdog {
     this.#helper = helper;
     helper.stdin.on('error', () => {});
     helper.once('error', (error) => {
-      this.#log.warn(`no watchdog: ${error.message}; servers that ignore the end of their input outlive a killed proxy`);
+      this.#log.warn(
+        `no watchdog: ${error.message}; servers that ignore the end of their input outlive a killed proxy`,
+      );
     });
     helper.once('exit', () => {
       if (this.#helper === helper) this.#helper = undefined;

@@ -5,7 +5,12 @@ import { createInterface } from 'node:readline';
 interface Message {
   id?: number | string;
   method?: string;
-  params?: { name?: string; arguments?: Record<string, unknown>; _meta?: { progressToken?: number }; requestId?: number };
+  params?: {
+    name?: string;
+    arguments?: Record<string, unknown>;
+    _meta?: { progressToken?: number };
+    requestId?: number;
+  };
   result?: unknown;
 }
 
@@ -14,7 +19,10 @@ type Tool = (id: Message['id'], args: Record<string, unknown>, message: Message)
 const has = (flag: string) => process.argv.includes(flag);
 const write = (message: object) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const text = (id: Message['id'], value: unknown) =>
-  write({ id, result: { content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] } });
+  write({
+    id,
+    result: { content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] },
+  });
 const pending = new Map<number | string, (message: Message) => void>();
 let initialized = false;
 let probed = false;
@@ -31,7 +39,9 @@ if (has('--ignore-eof')) {
   setInterval(() => {}, 1000);
 }
 if (has('--grandchild')) {
-  const grandchild = spawn(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)'], { stdio: 'inherit' });
+  const grandchild = spawn(process.execPath, ['-e', 'process.on("SIGTERM", () => {}); setInterval(() => {}, 1000)'], {
+    stdio: 'inherit',
+  });
   setInterval(() => {}, 1000);
   tools()['pids'] = (id) => text(id, { self: process.pid, grandchild: grandchild.pid });
 }
@@ -48,7 +58,14 @@ function receive(message: Message): void {
   } else if (method === 'initialize') {
     if (probed && has('--spoilt-by-probe')) return;
     initialized = true;
-    write({ id, result: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo: { name: 'faulty', version: '1' } } });
+    write({
+      id,
+      result: {
+        protocolVersion: '2025-06-18',
+        capabilities: { tools: {} },
+        serverInfo: { name: 'faulty', version: '1' },
+      },
+    });
   } else if (!initialized && id !== undefined) {
     probed = true;
     if (has('--exit-on-unknown')) process.exit(1);
@@ -92,7 +109,9 @@ function tools(): Record<string, Tool> {
       text(id, 'after rubbish');
     },
     split: (id) => {
-      const line = Buffer.from(`${JSON.stringify({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: 'zwölf → 12' }] } })}\r\n`);
+      const line = Buffer.from(
+        `${JSON.stringify({ jsonrpc: '2.0', id, result: { content: [{ type: 'text', text: 'zwölf → 12' }] } })}\r\n`,
+      );
       for (const byte of line) process.stdout.write(Buffer.from([byte]));
     },
     large: (id, { bytes }) => text(id, 'x'.repeat(Number(bytes))),
@@ -111,12 +130,14 @@ function tools(): Record<string, Tool> {
       more();
     },
     flood: (id, { lines }) => {
-      for (let line = 0; line < Number(lines); line += 1) process.stderr.write(`\u001b[31mflood ${line}\u001b[0m ${'y'.repeat(200)}\n`);
+      for (let line = 0; line < Number(lines); line += 1)
+        process.stderr.write(`\u001b[31mflood ${line}\u001b[0m ${'y'.repeat(200)}\n`);
       process.stderr.write('end of the flood\n', () => text(id, 'flooded'));
     },
     progress: (id, _args, message) => {
       const progressToken = message.params?._meta?.progressToken;
-      for (let progress = 1; progress <= 3; progress += 1) write({ method: 'notifications/progress', params: { progressToken, progress, total: 3 } });
+      for (let progress = 1; progress <= 3; progress += 1)
+        write({ method: 'notifications/progress', params: { progressToken, progress, total: 3 } });
       text(id, String(progressToken));
     },
     notice: (id) => {
@@ -128,7 +149,11 @@ function tools(): Record<string, Tool> {
       asked += 1;
       const question = `ask-${asked}`;
       pending.set(question, (answer) => text(id, answer.result));
-      write({ id: question, method: 'elicitation/create', params: { message: 'Who?', requestedSchema: { type: 'object', properties: {} } } });
+      write({
+        id: question,
+        method: 'elicitation/create',
+        params: { message: 'Who?', requestedSchema: { type: 'object', properties: {} } },
+      });
     },
   };
   return toolTable;

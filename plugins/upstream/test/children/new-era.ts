@@ -7,7 +7,10 @@ if (process.argv.includes('--slow')) await new Promise((resolve) => setTimeout(r
 
 serveStdio(
   () => {
-    const server = new McpServer({ name: 'both-eras', version: '1.2.3' }, { capabilities: { tools: { listChanged: true }, logging: {} } });
+    const server = new McpServer(
+      { name: 'both-eras', version: '1.2.3' },
+      { capabilities: { tools: { listChanged: true }, logging: {} } },
+    );
     server.registerTool('echo', { description: 'Echoes', inputSchema: z.object({ text: z.string() }) }, ({ text }) => ({
       content: [{ type: 'text', text }],
     }));

@@ -6,10 +6,18 @@ import { tool, textOf } from '../support.ts';
 const options = upstream.options?.parse(JSON.parse(process.argv[2] ?? '{}'));
 const servers: ServerDefinition[] = [];
 const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
-const api = { log, directory: process.cwd(), servers: { register: (server: ServerDefinition) => servers.push(server) } };
+const api = {
+  log,
+  directory: process.cwd(),
+  servers: { register: (server: ServerDefinition) => servers.push(server) },
+};
 await upstream.apply(api as unknown as PluginApi, options);
 const key: LeaseKey = { kind: 'task', id: 'x', grant: 'default', capabilities: {}, clientInfo: undefined };
-const events: ConnectionEvents = { notification: () => {}, request: () => Promise.reject(new Error('no')), closed: () => {} };
+const events: ConnectionEvents = {
+  notification: () => {},
+  request: () => Promise.reject(new Error('no')),
+  closed: () => {},
+};
 const pids: unknown[] = [];
 for (const server of servers) {
   const connection = await server.open(key, events, new AbortController().signal);
