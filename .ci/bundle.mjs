@@ -10,10 +10,16 @@ const coreEntries = { index: 'core/dist/src/index.js', cli: 'core/dist/src/cli/m
 
 /** The packages that are bundled: the core whole, a plugin without its dependencies (it shares `plugboard` with the proxy). */
 function packagesOf(root) {
-  const plugins = readdirSync(path.join(root, 'plugins')).filter((name) => entryOf(root, `plugins/${name}`) !== undefined);
+  const plugins = readdirSync(path.join(root, 'plugins')).filter(
+    (name) => entryOf(root, `plugins/${name}`) !== undefined,
+  );
   return [
     { folder: 'core', entries: coreEntries, external: false },
-    ...plugins.map((name) => ({ folder: `plugins/${name}`, entries: entryOf(root, `plugins/${name}`), external: true })),
+    ...plugins.map((name) => ({
+      folder: `plugins/${name}`,
+      entries: entryOf(root, `plugins/${name}`),
+      external: true,
+    })),
   ];
 }
 
@@ -23,7 +29,9 @@ function entryOf(root, folder) {
   if (!existsSync(manifest)) return undefined;
   const { exports = {} } = JSON.parse(readFileSync(manifest, 'utf8'));
   const names = Object.values(exports).flatMap((each) => /^\.\/lib\/(.+)\.js$/.exec(each.default ?? '')?.[1] ?? []);
-  return names.length === 0 ? undefined : Object.fromEntries(names.map((name) => [name, `${folder}/dist/src/${name}.js`]));
+  return names.length === 0
+    ? undefined
+    : Object.fromEntries(names.map((name) => [name, `${folder}/dist/src/${name}.js`]));
 }
 
 // CommonJS dependencies call require for Node's own modules, which an ES module does not have. The long name meets none

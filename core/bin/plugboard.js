@@ -1,3 +1,3 @@
 #!/usr/bin/env node
 // The command line lives in the bundle, so that a start reads two files instead of a hundred.
-import "../lib/cli.js";
+import '../lib/cli.js';

@@ -1,6 +1,17 @@
 // What the proxy offers to transports and to management plugins. The board implements it; nothing else does.
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
-import type { Capabilities, Implementation, JsonObject, Prompt, Resource, ResourceTemplate, RpcNotification, RpcRequest, RpcResponse, Tool } from './protocol/messages.ts';
+import type {
+  Capabilities,
+  Implementation,
+  JsonObject,
+  Prompt,
+  Resource,
+  ResourceTemplate,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+  Tool,
+} from './protocol/messages.ts';
 import type { Reply, Session } from './session.ts';
 
 /** What a transport tells when an old-era client sends `initialize`. */

@@ -6,19 +6,27 @@ import { Exchange } from './exchange.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
 import { Hooks } from './hooks.ts';
 import type { Lease } from './lease.ts';
-import { Listeners, readFilter, sessionListener, streamListener, tagged } from './listeners.ts';
-import type { Listener } from './listeners.ts';
+import { acknowledgement, Listeners, readFilter, sessionListener, streamListener } from './listeners.ts';
 import { Naming } from './naming.ts';
 import { Parking } from './parking.ts';
 import type { Log } from './plugin.ts';
 import { Answer } from './protocol/answer.ts';
-import { isObject, isRequestId, metaKey, newVersions, oldVersions, rpcCode } from './protocol/messages.ts';
-import type { Capabilities, Implementation, JsonObject, RequestId, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import { isObject, isRequestId, metaKey, oldVersions, rpcCode } from './protocol/messages.ts';
+import type {
+  Capabilities,
+  Implementation,
+  JsonObject,
+  RequestId,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+} from './protocol/messages.ts';
 import { Requests } from './requests.ts';
 import { Servers } from './servers.ts';
 import type { Server, ServerLimits } from './server.ts';
 import { Session } from './session.ts';
 import type { Reply } from './session.ts';
+import { StatelessSessions } from './stateless-sessions.ts';
 import { ListingMaker } from './toolset.ts';
 import { Welcome } from './welcome.ts';
 
@@ -43,8 +51,6 @@ export interface Callers {
 const patience = 10_000;
 /** How long (ms) the first client waits for servers in this process. */
 const startPatience = 500;
-/** New-era sessions are forgotten after this time (ms) without a request. */
-const statelessIdle = 1_800_000;
 
 /** The proxy itself. One for the life of the process; plugins come and go around it. */
 export class Board implements BoardApi {
@@ -59,9 +65,7 @@ export class Board implements BoardApi {
   readonly #welcome: Welcome;
   readonly #serverInfo: Implementation;
   readonly #open = new Map<Session, Map<RequestId, Exchange>>();
-  readonly #ears = new Map<Session, Listener>();
-  readonly #stateless = new Map<string, Session | Promise<Session>>();
-  readonly #lastUse = new Map<Session, number>();
+  readonly #stateless = new StatelessSessions((session) => this.#begin(session));
   readonly #sweeper: NodeJS.Timeout;
   #swapped = false;
   #opened!: () => void;
@@ -171,7 +175,6 @@ export class Board implements BoardApi {
     const result = await this.#welcome.initialize(view, protocolVersion);
     await this.#begin(session);
     const ear = sessionListener(session, view);
-    this.#ears.set(session, ear);
     session.onShown = (kind, digest) => ear.known.set(kind, digest);
     this.#listeners.add(ear);
     this.#open.set(session, new Map());
@@ -179,57 +182,16 @@ export class Board implements BoardApi {
   }
 
   stateless(transport: string, grant: Grant, server?: string): Session | Promise<Session> {
-    const key = `${transport} ${grant.id} ${server ?? ''}`;
-    const known = this.#stateless.get(key);
-    if (known instanceof Session && known.grant === grant) {
-      this.#lastUse.set(known, Date.now());
-      return known;
-    }
-    if (known instanceof Promise) return known;
-    const session = new Session({
-      id: randomUUID(),
-      era: 'new',
-      grant,
-      transport,
-      server,
-      protocolVersion: newVersions[0],
-      capabilities: {},
-      clientInfo: undefined,
-    });
-    if (!this.hooks.used('onSessionStart')) {
-      this.#rememberStateless(key, session);
-      return session;
-    }
-    const beginning = this.#begin(session).then(
-      () => this.#rememberStateless(key, session),
-      (error: unknown) => {
-        this.#stateless.delete(key);
-        throw error;
-      },
-    );
-    this.#stateless.set(key, beginning);
-    return beginning;
+    return this.#stateless.get(transport, grant, server);
   }
 
-  #rememberStateless(key: string, session: Session): Session {
-    this.#stateless.set(key, session);
-    this.#lastUse.set(session, Date.now());
-    this.sessions.set(session.id, session);
-    session.ended.signal.addEventListener('abort', () => {
-      if (this.#stateless.get(key) === session) this.#stateless.delete(key);
+  /** Admits a session; a promise only where plugins have a say. */
+  #begin(session: Session): Promise<void> | undefined {
+    const admit = () => void this.sessions.set(session.id, session);
+    if (!this.hooks.used('onSessionStart')) return admit();
+    return this.hooks.run('onSessionStart', session).then(admit, (error: unknown) => {
+      throw new RefusedRequest(this.#faultAnswer(error));
     });
-    return session;
-  }
-
-  async #begin(session: Session): Promise<void> {
-    if (this.hooks.used('onSessionStart')) {
-      try {
-        await this.hooks.run('onSessionStart', session);
-      } catch (error) {
-        throw new RefusedRequest(this.#faultAnswer(error));
-      }
-    }
-    this.sessions.set(session.id, session);
   }
 
   handle(session: Session, request: RpcRequest, reply: Reply, envelope?: Envelope): OpenRequestHandle {
@@ -238,11 +200,16 @@ export class Board implements BoardApi {
     const exchange = new Exchange(session, request, reply, view, envelope, (over) => open?.delete(over.request.id));
     if (open?.has(request.id) === true) {
       // Answered outside the exchange: its end must not close the one that owns the id.
-      reply.answer(Answer.error(rpcCode.invalidRequest, `the id ${JSON.stringify(request.id)} belongs to a request that is still open`));
+      reply.answer(
+        Answer.error(
+          rpcCode.invalidRequest,
+          `the id ${JSON.stringify(request.id)} belongs to a request that is still open`,
+        ),
+      );
       return exchange;
     }
     open?.set(request.id, exchange);
-    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#listen(exchange);
+    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') this.#listen(exchange);
     else this.#answer(exchange);
     return exchange;
   }
@@ -264,39 +231,36 @@ export class Board implements BoardApi {
   }
 
   /** New era: a stream of change notices; stays open until the client closes it, the session ends, or nothing was asked for. */
-  async #listen(exchange: Exchange): Promise<void> {
-    const { session, request, view, reply } = exchange;
+  #listen(exchange: Exchange): void {
+    const { session, request, view, reply, signal } = exchange;
     const filter = readFilter(request.params?.['notifications']);
     if (filter === undefined) {
       exchange.answer(Answer.error(rpcCode.invalidParams, 'subscriptions/listen needs params.notifications'));
       return;
     }
-    const ear = streamListener(session, view, filter, reply, request.id);
-    this.#listeners.add(ear);
-    const acknowledgement: RpcNotification = {
-      jsonrpc: '2.0',
-      method: 'notifications/subscriptions/acknowledged',
-      params: { notifications: filter.acknowledged },
-    };
-    exchange.notify(tagged(acknowledgement, request.id));
-    if (filter.uris.size > 0) this.#requests.watchResources();
     const end = () => {
       this.#listeners.delete(ear);
+      signal.removeEventListener('abort', end);
       const meta = { [metaKey.subscriptionId]: request.id, [metaKey.serverInfo]: this.#serverInfo };
       exchange.answer(Answer.result({ resultType: 'complete', _meta: meta }));
     };
+    const ear = streamListener({ session, view, filter, reply, id: request.id, end });
+    this.#listeners.add(ear);
+    exchange.notify(acknowledgement(filter, request.id));
+    if (filter.uris.size > 0) this.#requests.watchResources();
     if (Object.keys(filter.acknowledged).length === 0) end();
-    else {
-      exchange.signal.addEventListener('abort', end, { once: true });
-      session.ended.signal.addEventListener('abort', end, { once: true });
-    }
+    else signal.addEventListener('abort', end);
   }
 
   notify(session: Session, notification: RpcNotification): void {
     const { method, params } = notification;
     if (method === 'notifications/cancelled') {
       const id = params?.['requestId'];
-      if (isRequestId(id)) this.#open.get(session)?.get(id)?.cancel(String(params?.['reason'] ?? 'the client has cancelled'));
+      if (isRequestId(id))
+        this.#open
+          .get(session)
+          ?.get(id)
+          ?.cancel(typeof params?.['reason'] === 'string' ? params['reason'] : 'the client has cancelled');
       return;
     }
     if (method !== 'notifications/roots/list_changed') return;
@@ -310,15 +274,14 @@ export class Board implements BoardApi {
   async close(session: Session, reason: string): Promise<void> {
     if (session.ended.signal.aborted) return;
     this.sessions.delete(session.id);
-    this.#lastUse.delete(session);
-    const ear = this.#ears.get(session);
-    if (ear !== undefined) this.#listeners.delete(ear);
-    this.#ears.delete(session);
+    this.#stateless.delete(session);
+    this.#listeners.end(session);
     for (const exchange of this.#open.get(session)?.values() ?? []) exchange.cancel(reason);
     this.#open.delete(session);
     session.end();
     this.serverRegistry.release(session);
-    if (this.hooks.used('onSessionEnd')) await this.hooks.run('onSessionEnd', session).catch((error: unknown) => this.report(error));
+    if (this.hooks.used('onSessionEnd'))
+      await this.hooks.run('onSessionEnd', session).catch((error: unknown) => this.report(error));
   }
 
   servers(): ServerStatus[] {
@@ -338,7 +301,9 @@ export class Board implements BoardApi {
     const warnings: string[] = [];
     const servers = this.serverRegistry.all();
     const pending = servers.filter((server) => server.state !== 'ready').map((server) => server.name);
-    const catalogue = servers.flatMap((server) => server.catalogue.tools.map((tool) => ({ server: server.name, tool: tool.name })));
+    const catalogue = servers.flatMap((server) =>
+      server.catalogue.tools.map((tool) => ({ server: server.name, tool: tool.name })),
+    );
     for (const grant of [this.defaultGrant, ...this.grants.values()]) {
       for (const { selector, nearest } of this.#maker.matcher(grant.tools).unmatched(catalogue, pending)) {
         const hint = nearest.length === 0 ? '' : ` (nearest: ${nearest.join(', ')})`;
@@ -364,7 +329,9 @@ export class Board implements BoardApi {
     this.#maker.catalogueChanged();
     this.#listeners.changed();
     if (this.hooks.used('onCatalogChanged')) {
-      this.hooks.run('onCatalogChanged', { server: server.name, status: server.status() }).catch((error: unknown) => this.report(error));
+      this.hooks
+        .run('onCatalogChanged', { server: server.name, status: server.status() })
+        .catch((error: unknown) => this.report(error));
     }
   }
 
@@ -380,11 +347,13 @@ export class Board implements BoardApi {
     if (error instanceof RefusedRequest) return error.answer;
     if (isDenied(error)) return Answer.error(rpcCode.invalidRequest, error.message);
     this.report(error);
-    return Answer.error(rpcCode.internalError, error instanceof PluginError ? error.message : 'Internal error of the proxy; its log has the cause');
+    return Answer.error(
+      rpcCode.internalError,
+      error instanceof PluginError ? error.message : 'Internal error of the proxy; its log has the cause',
+    );
   }
 
   #sweep(): void {
-    const before = Date.now() - statelessIdle;
-    for (const [session, lastUse] of this.#lastUse) if (lastUse < before) void this.close(session, 'idle');
+    for (const session of this.#stateless.idle(Date.now())) void this.close(session, 'idle');
   }
 }

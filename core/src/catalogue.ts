@@ -66,7 +66,12 @@ export async function fetchList(connection: Connection, kind: ListKind, timeout:
 }
 
 /** One request of the proxy itself. Undefined when the server does not know the method. */
-async function ask(connection: Connection, method: string, params: JsonObject | undefined, timeout: number): Promise<JsonObject | undefined> {
+async function ask(
+  connection: Connection,
+  method: string,
+  params: JsonObject | undefined,
+  timeout: number,
+): Promise<JsonObject | undefined> {
   const call = new UpstreamCall({
     method,
     params: connection.era === 'new' ? paramsForNew(params, proxyCaller, connection.info.protocolVersion) : params,

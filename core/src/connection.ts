@@ -1,5 +1,13 @@
 // What a server plugin gives the core: a server that can be opened, and the connection it opens. Types only.
-import type { Capabilities, Era, Implementation, JsonObject, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type {
+  Capabilities,
+  Era,
+  Implementation,
+  JsonObject,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+} from './protocol/messages.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
 /** What a server said of itself when it was opened (`initialize` or `server/discover`). */

@@ -46,7 +46,11 @@ export class PluginError extends PlugboardError {
   readonly request: string | undefined;
   constructor(plugin: string, hook: string, cause: unknown, request?: string) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    super('PLUGIN_FAILED', `plugin "${plugin}" failed in ${hook}${request === undefined ? '' : ` during ${request}`}: ${why}`, { cause });
+    super(
+      'PLUGIN_FAILED',
+      `plugin "${plugin}" failed in ${hook}${request === undefined ? '' : ` during ${request}`}: ${why}`,
+      { cause },
+    );
     this.name = 'PluginError';
     this.plugin = plugin;
     this.hook = hook;

@@ -32,7 +32,14 @@ export class Exchange implements OpenRequestHandle, CallRelay {
   #settled = false;
   #abort: AbortController | undefined;
 
-  constructor(session: Session, request: RpcRequest, reply: Reply, view: View, envelope: Envelope | undefined, over: (exchange: Exchange) => void) {
+  constructor(
+    session: Session,
+    request: RpcRequest,
+    reply: Reply,
+    view: View,
+    envelope: Envelope | undefined,
+    over: (exchange: Exchange) => void,
+  ) {
     this.session = session;
     this.request = request;
     this.reply = reply;
@@ -57,7 +64,13 @@ export class Exchange implements OpenRequestHandle, CallRelay {
     if (this.cancelled) return;
     const { error } = answer.failed ? answer.message : {};
     if (error === undefined) this.reply.answer(answer);
-    else this.reply.answer(Answer.parsed({ jsonrpc: '2.0', error }, this.caller.era === 'new' ? (answer.status ?? statusOf(error.code)) : undefined));
+    else
+      this.reply.answer(
+        Answer.parsed(
+          { jsonrpc: '2.0', error },
+          this.caller.era === 'new' ? (answer.status ?? statusOf(error.code)) : undefined,
+        ),
+      );
   }
 
   cancel(reason: string): void {
@@ -77,7 +90,9 @@ export class Exchange implements OpenRequestHandle, CallRelay {
   /** Old era: a request of the server to the client, on this request's own stream. */
   ask(message: RpcRequest): Promise<RpcResponse> {
     const refusal = refuseAsk(this.caller, message);
-    return refusal === undefined ? this.session.ask(message.method, message.params, this.reply) : Promise.resolve(refusal);
+    return refusal === undefined
+      ? this.session.ask(message.method, message.params, this.reply)
+      : Promise.resolve(refusal);
   }
 }
 
@@ -96,5 +111,8 @@ export function wantsLog(caller: Caller, message: RpcNotification): boolean {
 export function refuseAsk(caller: Caller, message: RpcRequest): RpcResponse | undefined {
   const capability = askable.get(message.method);
   if (capability !== undefined && caller.capabilities[capability] !== undefined) return undefined;
-  return { jsonrpc: '2.0', error: { code: rpcCode.methodNotFound, message: `the client cannot be asked ${message.method}` } };
+  return {
+    jsonrpc: '2.0',
+    error: { code: rpcCode.methodNotFound, message: `the client cannot be asked ${message.method}` },
+  };
 }

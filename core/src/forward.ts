@@ -33,7 +33,9 @@ export interface Forwarding {
 export function forward(exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
   const leased = target.server.lease(exchange.session, exchange.caller);
   // Written without `async`: this is every call's path, and an open lease is the rule.
-  return leased instanceof Lease ? sendOn(leased, exchange, target, forwarding) : leased.then((lease) => sendOn(lease, exchange, target, forwarding));
+  return leased instanceof Lease
+    ? sendOn(leased, exchange, target, forwarding)
+    : leased.then((lease) => sendOn(lease, exchange, target, forwarding));
 }
 
 function sendOn(lease: Lease, exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
@@ -43,10 +45,18 @@ function sendOn(lease: Lease, exchange: Exchange, target: Target, forwarding: Fo
   if (lease.connection.era === caller.era) {
     return send(exchange, lease, makeCall(exchange, target, target.params, exchange, forwarding));
   }
-  return caller.era === 'old' ? toNewServer(exchange, target, lease, forwarding) : toOldServer(exchange, target, lease, forwarding);
+  return caller.era === 'old'
+    ? toNewServer(exchange, target, lease, forwarding)
+    : toOldServer(exchange, target, lease, forwarding);
 }
 
-function makeCall(exchange: Exchange, target: Target, params: JsonObject | undefined, relay: CallRelay, { limits }: Forwarding): UpstreamCall {
+function makeCall(
+  exchange: Exchange,
+  target: Target,
+  params: JsonObject | undefined,
+  relay: CallRelay,
+  { limits }: Forwarding,
+): UpstreamCall {
   const { definition } = target.server;
   return new UpstreamCall({
     method: target.method,
@@ -72,13 +82,17 @@ async function toNewServer(exchange: Exchange, target: Target, lease: Lease, for
   for (let round = 0; round < maxRounds; round += 1) {
     const answer = await send(exchange, lease, makeCall(exchange, target, params, exchange, forwarding));
     const result = answer.message.result;
-    if (result?.['resultType'] !== 'input_required') return translateAnswer(answer, 'old', target.method, target.params, serverInfo);
+    if (result?.['resultType'] !== 'input_required')
+      return translateAnswer(answer, 'old', target.method, target.params, serverInfo);
     const { inputResponses: _responses, requestState: _state, ...rest } = params;
     const inputResponses = await askAll(exchange, result['inputRequests']);
     params = { ...rest, inputResponses };
     if (result['requestState'] !== undefined) params['requestState'] = result['requestState'];
   }
-  return Answer.error(rpcCode.internalError, `server "${target.server.name}" asked for input more than ${maxRounds} times during one call`);
+  return Answer.error(
+    rpcCode.internalError,
+    `server "${target.server.name}" asked for input more than ${maxRounds} times during one call`,
+  );
 }
 
 /** Asks an old-era client everything that a new-era server wants to know. */
@@ -91,7 +105,8 @@ async function askAll(exchange: Exchange, inputRequests: unknown): Promise<JsonO
       if (isObject(question['params'])) message.params = question['params'];
       const refusal = refuseAsk(exchange.caller, message);
       const { result, error } = refusal ?? (await exchange.ask(message));
-      if (error !== undefined) throw new CallFailure('invalid', `the client refused ${message.method}: ${error.message}`);
+      if (error !== undefined)
+        throw new CallFailure('invalid', `the client refused ${message.method}: ${error.message}`);
       return [key, result ?? {}] as const;
     }),
   );
@@ -104,7 +119,8 @@ function toOldServer(exchange: Exchange, target: Target, lease: Lease, forwardin
   const parked = forwarding.parking.park(exchange, serverInfo);
   const call = makeCall(exchange, target, paramsForOld(target.params), parked, forwarding);
   const finish = send(exchange, lease, call).then(
-    (answer) => urlQuestions(answer, serverInfo) ?? translateAnswer(answer, 'new', target.method, target.params, serverInfo),
+    (answer) =>
+      urlQuestions(answer, serverInfo) ?? translateAnswer(answer, 'new', target.method, target.params, serverInfo),
     (failure: unknown) => failureAnswer(failure, target.server.name),
   );
   return parked.start(call, finish);
@@ -113,14 +129,22 @@ function toOldServer(exchange: Exchange, target: Target, lease: Lease, forwardin
 /** Old era's "open this URL first" error as the question that the new era asks (2025-11-25 and 2026-07-28, URL elicitation). */
 function urlQuestions(answer: Answer, serverInfo: Implementation): Answer | undefined {
   const { error } = answer.failed ? answer.message : {};
-  if (error?.code !== rpcCode.urlElicitationRequired || !isObject(error.data) || !Array.isArray(error.data['elicitations'])) return undefined;
-  const requests = error.data['elicitations'].filter(isObject).map((params, index) => [`url_${index + 1}`, { method: 'elicitation/create', params }]);
+  if (
+    error?.code !== rpcCode.urlElicitationRequired ||
+    !isObject(error.data) ||
+    !Array.isArray(error.data['elicitations'])
+  )
+    return undefined;
+  const requests = error.data['elicitations']
+    .filter(isObject)
+    .map((params, index) => [`url_${index + 1}`, { method: 'elicitation/create', params }]);
   return inputRequired(Object.fromEntries(requests) as JsonObject, undefined, serverInfo);
 }
 
 /** The answer for a call that ended without one. */
 export function failureAnswer(failure: unknown, server: string): Answer {
-  if (failure instanceof SyntaxError) return Answer.error(rpcCode.internalError, `server "${server}" sent an answer that is not JSON`);
+  if (failure instanceof SyntaxError)
+    return Answer.error(rpcCode.internalError, `server "${server}" sent an answer that is not JSON`);
   if (!(failure instanceof CallFailure)) throw failure;
   if (failure.kind === 'timeout') return Answer.error(rpcCode.timeout, `server "${server}": ${failure.message}`);
   return Answer.error(failure.kind === 'invalid' ? rpcCode.internalError : rpcCode.serverGone, failure.message);

@@ -88,12 +88,14 @@ export type HookArguments<Name extends HookName> = HookTable[Name][1];
 
 /** What taps of a hook return: an answer or nothing, the transformed first argument, or nothing at all. */
 export type HookResult<Name extends HookName> = HookTable[Name] extends ['answer', unknown[], infer Result]
-  ? Result | undefined
+  ? Result | undefined | void
   : HookTable[Name] extends ['transform', [infer First, ...unknown[]]]
     ? First
     : void;
 
-export type HookFunction<Name extends HookName> = (...args: HookArguments<Name>) => HookResult<Name> | Promise<HookResult<Name>>;
+export type HookFunction<Name extends HookName> = (
+  ...args: HookArguments<Name>
+) => HookResult<Name> | Promise<HookResult<Name>>;
 
 interface HookEntry<Name extends HookName> {
   readonly kind: HookTable[Name][0];
@@ -121,7 +123,11 @@ export const hookTable: { readonly [Name in HookName]: HookEntry<Name> } = {
     args: ['tools', 'context'],
     when: 'The tools of a grant are put together. Select, rename, change definitions, reorder. What is not returned cannot be called; nothing can be added.',
   },
-  onListResources: { kind: 'transform', args: ['resources', 'context'], when: 'The same for resources, and for resource templates.' },
+  onListResources: {
+    kind: 'transform',
+    args: ['resources', 'context'],
+    when: 'The same for resources, and for resource templates.',
+  },
   onListPrompts: { kind: 'transform', args: ['prompts', 'context'], when: 'The same for prompts.' },
   onCallTool: {
     kind: 'answer',
@@ -170,9 +176,9 @@ interface TapableHook {
 function createHook(kind: HookKind, args: readonly string[]): TapableHook {
   const names = args as string[];
   // The three classes type their arguments by literal names, which a table cannot give; the table above keeps them right.
-  if (kind === 'answer') return new AsyncSeriesBailHook(names as never) as unknown as TapableHook;
-  if (kind === 'transform') return new AsyncSeriesWaterfallHook(names as never) as unknown as TapableHook;
-  return new AsyncSeriesHook(names as never) as unknown as TapableHook;
+  if (kind === 'answer') return new AsyncSeriesBailHook(names as never);
+  if (kind === 'transform') return new AsyncSeriesWaterfallHook(names as never);
+  return new AsyncSeriesHook(names as never);
 }
 
 /** The hooks of one generation. tapable cannot untap, so a change of plugins makes new hooks. */
@@ -200,7 +206,9 @@ export class Hooks {
   run<Name extends HookName>(name: Name, ...args: HookArguments<Name>): Promise<HookResult<Name>> {
     const hook = this.#hook(name);
     return new Promise((resolve, reject) => {
-      hook.callAsync(...args, (error: Error | null, result: HookResult<Name>) => (error ? reject(error) : resolve(result)));
+      hook.callAsync(...args, (error: Error | null, result: HookResult<Name>) =>
+        error ? reject(error) : resolve(result),
+      );
     });
   }
 

@@ -73,7 +73,11 @@ export class Host {
     this.#logs = logs;
     this.#log = logs.scope('core');
     this.#load = options.load ?? loadPlugin;
-    this.#board = new Board({ serverInfo: { name: config.name, version }, limits: { ...defaultServerLimits, ...config.limits }, log: this.#log });
+    this.#board = new Board({
+      serverInfo: { name: config.name, version },
+      limits: { ...defaultServerLimits, ...config.limits },
+      log: this.#log,
+    });
     this.board = this.#board;
   }
 
@@ -118,7 +122,10 @@ export class Host {
 
   async #become(config: Config): Promise<void> {
     const wanted = await this.#want(config);
-    const locked = config.grants.length > 0 || config.tools.allow?.length === 0 || wanted.some(({ loaded }) => loaded.plugin.provides?.includes('authentication'));
+    const locked =
+      config.grants.length > 0 ||
+      config.tools.allow?.length === 0 ||
+      wanted.some(({ loaded }) => loaded.plugin.provides?.includes('authentication'));
     const isProtected = locked && (config.tools.allow ?? []).length === 0;
     const callers = this.#callersOf(config, isProtected);
     const before = this.#applied;
@@ -129,8 +136,14 @@ export class Host {
     for (const { scope } of next) scope.tapInto(hooks);
     this.#board.setCallers(callers());
     this.#applied = next;
-    const gone = this.#board.swap(hooks, next.flatMap(({ scope }) => scope.servers.map((definition) => ({ plugin: scope.plugin.id, definition }))));
-    await this.#retire(before.filter((old) => !next.includes(old)), gone);
+    const gone = this.#board.swap(
+      hooks,
+      next.flatMap(({ scope }) => scope.servers.map((definition) => ({ plugin: scope.plugin.id, definition }))),
+    );
+    await this.#retire(
+      before.filter((old) => !next.includes(old)),
+      gone,
+    );
     if (first) await hooks.run('onStart');
     for (const warning of this.#board.warnings()) this.#log.warn(warning);
   }
@@ -145,14 +158,20 @@ export class Host {
     );
     const ids = new Set<string>();
     for (const { key, loaded } of wanted) {
-      if (ids.has(loaded.plugin.id)) throw new PlugboardError('PLUGIN_INVALID', `plugins.${key}: plugin "${loaded.plugin.id}" is configured twice`);
+      if (ids.has(loaded.plugin.id))
+        throw new PlugboardError('PLUGIN_INVALID', `plugins.${key}: plugin "${loaded.plugin.id}" is configured twice`);
       ids.add(loaded.plugin.id);
     }
     return inStartOrder(wanted);
   }
 
   /** Applies what is new or changed. When one fails, everything that was applied here is stopped again and the error is thrown. */
-  async #apply(config: Config, wanted: readonly Wanted[], before: readonly Applied[], exposureChanged: boolean): Promise<Applied[]> {
+  async #apply(
+    config: Config,
+    wanted: readonly Wanted[],
+    before: readonly Applied[],
+    exposureChanged: boolean,
+  ): Promise<Applied[]> {
     const next: Applied[] = [];
     const undo: (() => Promise<void>)[] = [];
     try {
@@ -248,7 +267,10 @@ function optionsOf(config: Config, entry: PluginEntry, { plugin }: LoadedPlugin)
   if (plugin.options !== undefined) return checkOptions(config, entry, plugin.options);
   const [unexpected] = Object.keys(entry.options);
   if (unexpected === undefined) return {};
-  throw new PlugboardError('PLUGIN_OPTIONS', `${config.locate(['plugins', entry.key])}: plugins.${entry.key}: unknown key "${unexpected}" (the plugin takes no options)`);
+  throw new PlugboardError(
+    'PLUGIN_OPTIONS',
+    `${config.locate(['plugins', entry.key])}: plugins.${entry.key}: unknown key "${unexpected}" (the plugin takes no options)`,
+  );
 }
 
 /** Providers before those who need them; otherwise configuration order. Throws when a service is missing or the needs form a circle. */
@@ -259,7 +281,11 @@ function inStartOrder(wanted: readonly Wanted[]): Wanted[] {
   const offered = new Set(wanted.flatMap(({ loaded }) => loaded.plugin.provides ?? []));
   for (const { loaded } of wanted) {
     const missing = loaded.plugin.needs?.find((name) => !offered.has(name));
-    if (missing !== undefined) throw new PlugboardError('PLUGIN_NEEDS', `plugin "${loaded.plugin.id}" needs the service "${missing}", which no configured plugin provides`);
+    if (missing !== undefined)
+      throw new PlugboardError(
+        'PLUGIN_NEEDS',
+        `plugin "${loaded.plugin.id}" needs the service "${missing}", which no configured plugin provides`,
+      );
   }
   while (left.length > 0) {
     const index = left.findIndex(({ loaded }) => (loaded.plugin.needs ?? []).every((name) => provided.has(name)));

@@ -44,10 +44,14 @@ export class Lease {
     const call = open.findLast((each) => !each.asking) ?? open.at(-1);
     if (call !== undefined) return call.ask(request);
     if (this.key.kind === 'session') {
-      for (const session of this.sessions) if (session.outlet !== undefined) return session.ask(request.method, request.params);
+      for (const session of this.sessions)
+        if (session.outlet !== undefined) return session.ask(request.method, request.params);
     }
     if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
-    return { jsonrpc: '2.0', error: { code: rpcCode.methodNotFound, message: `${request.method}: no client can be asked on this connection` } };
+    return {
+      jsonrpc: '2.0',
+      error: { code: rpcCode.methodNotFound, message: `${request.method}: no client can be asked on this connection` },
+    };
   }
 
   /** Old-era server: makes it send log messages from `level` on; once per change. Who hears them is decided per message. */

@@ -75,7 +75,8 @@ export class Leases {
   /** Closes connections that nobody has used for a while. */
   sweep(now: number): void {
     for (const lease of this.open()) {
-      const idle = lease.calls.size === 0 && lease.sessions.size === 0 && now - lease.idleSince > this.#owner.limits.leaseIdle;
+      const idle =
+        lease.calls.size === 0 && lease.sessions.size === 0 && now - lease.idleSince > this.#owner.limits.leaseIdle;
       if (idle && lease.key.kind !== 'shared') this.#close(lease);
     }
   }
@@ -101,10 +102,12 @@ export class Leases {
     const { isolation, asks: mayAsk } = this.#owner.definition;
     const { capabilities, clientInfo } = caller;
     const grant = session.grant.id;
-    if (isolation === 'shared') return { kind: 'shared', id: 'shared', grant: undefined, capabilities: {}, clientInfo: undefined };
+    if (isolation === 'shared')
+      return { kind: 'shared', id: 'shared', grant: undefined, capabilities: {}, clientInfo: undefined };
     // An old-era server learns what the client can do once, when it is opened: clients that can be asked get a connection of their own.
     const asks = this.#owner.era !== 'new' && mayAsk !== false && interactive(capabilities);
-    if (isolation === 'task' && !asks) return { kind: 'task', id: `task ${grant}`, grant, capabilities: {}, clientInfo };
+    if (isolation === 'task' && !asks)
+      return { kind: 'task', id: `task ${grant}`, grant, capabilities: {}, clientInfo };
     const id = `session ${session.id} ${session.era === 'new' && asks ? JSON.stringify(capabilities).slice(0, 500) : ''}`;
     return { kind: 'session', id, grant, capabilities, clientInfo };
   }
@@ -129,19 +132,26 @@ export class Leases {
   }
 
   async #connect(key: LeaseKey, session: Session): Promise<Lease> {
-    let lease: Lease | undefined;
+    // Known to the connection's events before there is one.
+    const opened: { lease?: Lease } = {};
     const closed = (reason: Error) => {
-      if (lease !== undefined && this.#leases.get(key.id) === lease) this.#leases.delete(key.id);
+      if (opened.lease !== undefined && this.#leases.get(key.id) === opened.lease) this.#leases.delete(key.id);
       this.#owner.warn(`server "${this.#owner.definition.name}" ended a connection (${key.id}): ${reason.message}`);
     };
-    const connection = key.kind === 'shared' ? await this.#owner.shared() : await this.#openConnection(key, () => lease, closed);
-    lease = new Lease(key, connection);
+    const connection =
+      key.kind === 'shared' ? await this.#owner.shared() : await this.#openConnection(key, () => opened.lease, closed);
+    const lease = new Lease(key, connection);
+    opened.lease = lease;
     lease.sessions.add(session);
     if (session.ended.signal.aborted && key.kind === 'session') await connection.close();
     return lease;
   }
 
-  async #openConnection(key: LeaseKey, lease: () => Lease | undefined, closed: (reason: Error) => void): Promise<Connection> {
+  async #openConnection(
+    key: LeaseKey,
+    lease: () => Lease | undefined,
+    closed: (reason: Error) => void,
+  ): Promise<Connection> {
     const { definition, limits, ended } = this.#owner;
     const signal = AbortSignal.any([AbortSignal.timeout(limits.startTimeout), ended]);
     try {
@@ -164,5 +174,9 @@ export class Leases {
 
 /** True when a server might ask such a client something. */
 function interactive(capabilities: Caller['capabilities']): boolean {
-  return capabilities['sampling'] !== undefined || capabilities['elicitation'] !== undefined || capabilities['roots'] !== undefined;
+  return (
+    capabilities['sampling'] !== undefined ||
+    capabilities['elicitation'] !== undefined ||
+    capabilities['roots'] !== undefined
+  );
 }

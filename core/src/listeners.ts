@@ -18,13 +18,22 @@ export interface Listener {
   /** What it was last shown or told of, by list: a digest. */
   readonly known: Map<ListKind, string>;
   send(message: RpcNotification): void;
+  /** Ends a stream; a session's ear needs no ending. */
+  readonly end?: () => void;
 }
 
 const allChanges: ReadonlySet<string> = new Set(listKinds.map((kind) => listMethods[kind].changed));
 
 /** The ear of an old-era session: hears every list change, and the resources it has subscribed to. */
 export function sessionListener(session: Session, view: View): Listener {
-  return { session, view, wants: allChanges, uris: session.subscriptions, known: new Map(), send: (message) => session.send(message) };
+  return {
+    session,
+    view,
+    wants: allChanges,
+    uris: session.subscriptions,
+    known: new Map(),
+    send: (message) => session.send(message),
+  };
 }
 
 /** What a `subscriptions/listen` filter asks for, as far as it is honoured. */
@@ -49,25 +58,48 @@ export function readFilter(filter: unknown): HonouredFilter | undefined {
     wants.add(changed);
   }
   const uris = given['resourceSubscriptions'];
-  const valid = Array.isArray(uris) ? uris.filter((uri): uri is string => typeof uri === 'string').slice(0, maxUris) : [];
+  const valid = Array.isArray(uris)
+    ? uris.filter((uri): uri is string => typeof uri === 'string').slice(0, maxUris)
+    : [];
   if (valid.length > 0) acknowledged['resourceSubscriptions'] = valid;
   return { acknowledged, wants, uris: new Set(valid) };
 }
 
+export interface Stream {
+  readonly session: Session;
+  readonly view: View;
+  readonly filter: HonouredFilter;
+  readonly reply: Reply;
+  /** Id of the listen request. */
+  readonly id: RequestId;
+  readonly end: () => void;
+}
+
 /** The ear of one `subscriptions/listen` stream: every notification carries the id of the listen request. */
-export function streamListener(session: Session, view: View, filter: HonouredFilter, reply: Reply, id: RequestId): Listener {
+export function streamListener({ session, view, filter, reply, id, end }: Stream): Listener {
   // In the new era nobody knows which client listed what: a stream is told of what changes after it was opened.
   const known = new Map<ListKind, string>();
   for (const kind of listKinds) {
     if (!filter.wants.has(listMethods[kind].changed)) continue;
     if (view.outdated(kind)) known.set(kind, '');
-    else void Promise.resolve(view.list(kind)).then((listing) => known.has(kind) || known.set(kind, listing.digest), () => {});
+    else
+      void Promise.resolve(view.list(kind)).then(
+        (listing) => known.has(kind) || known.set(kind, listing.digest),
+        () => {},
+      );
   }
-  return { session, view, wants: filter.wants, uris: filter.uris, known, send: (message) => reply.notify(tagged(message, id)) };
+  const send = (message: RpcNotification) => reply.notify(tagged(message, id));
+  return { session, view, wants: filter.wants, uris: filter.uris, known, send, end };
+}
+
+/** The first message of a stream: what of its filter is honoured. */
+export function acknowledgement(filter: HonouredFilter, id: RequestId): RpcNotification {
+  const method = 'notifications/subscriptions/acknowledged';
+  return tagged({ jsonrpc: '2.0', method, params: { notifications: filter.acknowledged } }, id);
 }
 
 /** A notification with the id of the stream it goes to. */
-export function tagged(message: RpcNotification, id: RequestId): RpcNotification {
+function tagged(message: RpcNotification, id: RequestId): RpcNotification {
   const meta = message.params?.['_meta'] as JsonObject | undefined;
   return { ...message, params: { ...message.params, _meta: { ...meta, [metaKey.subscriptionId]: id } } };
 }
@@ -93,6 +125,15 @@ export class Listeners {
     this.#listeners.delete(listener);
   }
 
+  /** Forgets the ears of a session that has ended. */
+  end(session: Session): void {
+    for (const listener of [...this.#listeners]) {
+      if (listener.session !== session) continue;
+      this.#listeners.delete(listener);
+      listener.end?.();
+    }
+  }
+
   /** All URIs that anybody wants to hear of. */
   uris(): Set<string> {
     const all = new Set<string>();
@@ -102,7 +143,8 @@ export class Listeners {
 
   /** Something that lists depend on has changed: soon, whoever sees a difference is told. */
   changed(): void {
-    this.#timer ??= setTimeout(() => {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
       this.#timer = undefined;
       void this.#announce().catch(this.#report);
     }, debounce);
@@ -120,7 +162,8 @@ export class Listeners {
   /** A server told the users of one connection that a list changed there: they are told, whatever the catalogue says. */
   changedFor(lease: Lease, server: Server, message: RpcNotification): void {
     for (const listener of this.#listeners) {
-      if (listener.wants.has(message.method) && mayHear(listener, server, lease)) listener.send({ jsonrpc: '2.0', method: message.method });
+      if (listener.wants.has(message.method) && mayHear(listener, server, lease))
+        listener.send({ jsonrpc: '2.0', method: message.method });
     }
   }
 

@@ -28,7 +28,7 @@ export interface LocalTool<State, Input extends z.ZodObject = z.ZodObject> {
 
 /** Gives a tool's `run` the types of its own input schema. */
 export function localTool<State, Input extends z.ZodObject>(tool: LocalTool<State, Input>): LocalTool<State> {
-  return tool as unknown as LocalTool<State>;
+  return tool;
 }
 
 export interface LocalServer<State> {
@@ -79,9 +79,17 @@ class LocalConnection<State> implements Connection {
     this.#list = list;
     this.#state = state;
     this.#tools = new Map(server.tools.map((tool) => [tool.name, tool]));
-    const serverInfo: { name: string; version: string; title?: string } = { name: server.name, version: server.version };
+    const serverInfo: { name: string; version: string; title?: string } = {
+      name: server.name,
+      version: server.version,
+    };
     if (server.title !== undefined) serverInfo.title = server.title;
-    this.info = { protocolVersion: oldVersions[0], capabilities: { tools: {} }, serverInfo, instructions: server.instructions };
+    this.info = {
+      protocolVersion: oldVersions[0],
+      capabilities: { tools: {} },
+      serverInfo,
+      instructions: server.instructions,
+    };
   }
 
   send(call: UpstreamCall): void {
@@ -97,7 +105,8 @@ class LocalConnection<State> implements Connection {
 
   async close(): Promise<void> {
     this.#closed = true;
-    for (const call of this.#running) call.cancel({ kind: 'shutdown', message: `server "${this.#server.name}" is stopped` });
+    for (const call of this.#running)
+      call.cancel({ kind: 'shutdown', message: `server "${this.#server.name}" is stopped` });
     if (this.#state !== undefined) await this.#server.close?.(this.#state);
   }
 
@@ -139,7 +148,11 @@ function invalidArguments(tool: string, error: z.ZodError): string {
 }
 
 function describe<State>(tool: LocalTool<State>): Tool {
-  const definition: Tool = { name: tool.name, description: tool.description, inputSchema: jsonSchema(tool.input, 'input') };
+  const definition: Tool = {
+    name: tool.name,
+    description: tool.description,
+    inputSchema: jsonSchema(tool.input, 'input'),
+  };
   if (tool.title !== undefined) definition.title = tool.title;
   if (tool.output !== undefined) definition.outputSchema = jsonSchema(tool.output, 'output');
   if (tool.annotations !== undefined) definition.annotations = tool.annotations;

@@ -80,9 +80,21 @@ class LoopConnection implements Connection {
   async handshake(key: LeaseKey): Promise<void> {
     await this.#server.connect(this.#transport as never);
     const clientInfo = key.clientInfo ?? { name: 'plugboard', version };
-    const caller: Caller = { era: 'old', protocolVersion: oldVersions[0], capabilities: key.capabilities, clientInfo, logLevel: undefined };
+    const caller: Caller = {
+      era: 'old',
+      protocolVersion: oldVersions[0],
+      capabilities: key.capabilities,
+      clientInfo,
+      logLevel: undefined,
+    };
     const params: JsonObject = { protocolVersion: oldVersions[0], capabilities: key.capabilities, clientInfo };
-    const call = new UpstreamCall({ method: 'initialize', params, caller, timeout: handshakeLimit, maxTimeout: handshakeLimit });
+    const call = new UpstreamCall({
+      method: 'initialize',
+      params,
+      caller,
+      timeout: handshakeLimit,
+      maxTimeout: handshakeLimit,
+    });
     this.#peer.send(call);
     const { result, error } = (await call.answer).message;
     if (result === undefined) throw new Error(`initialize was answered with error ${error?.code}: ${error?.message}`);

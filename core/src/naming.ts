@@ -27,7 +27,9 @@ export class Naming {
   expose(server: string, name: string): string {
     const plain = `${server}_${name}`;
     const clean = plain.replace(/[^A-Za-z0-9_-]/g, '_');
-    return clean === plain && plain.length <= this.#limit && !this.#ambiguous(server, plain) ? plain : this.distinguish(clean, server, name);
+    return clean === plain && plain.length <= this.#limit && !this.#ambiguous(server, plain)
+      ? plain
+      : this.distinguish(clean, server, name);
   }
 
   /** A name made unique by a digest of the pair it stands for. */
@@ -48,7 +50,11 @@ export class Naming {
     let before = true;
     for (const other of this.#servers) {
       if (other.name === server) before = false;
-      else if (folded.startsWith(`${other.folded}_`) && (other.folded.length > own.length || (other.folded === own && before))) return true;
+      else if (
+        folded.startsWith(`${other.folded}_`) &&
+        (other.folded.length > own.length || (other.folded === own && before))
+      )
+        return true;
     }
     return false;
   }

@@ -30,7 +30,9 @@ export class Parking {
     const call = this.#parked.get(nonce);
     const expected = Buffer.from(this.#state(nonce, exchange));
     const given = Buffer.from(state);
-    return call !== undefined && given.length === expected.length && timingSafeEqual(given, expected) ? call : undefined;
+    return call !== undefined && given.length === expected.length && timingSafeEqual(given, expected)
+      ? call
+      : undefined;
   }
 
   /** Opens a round: the state that the client must send back. */
@@ -49,7 +51,9 @@ export class Parking {
   #state(nonce: string, { session, request }: Exchange): string {
     const { params, method } = request;
     const target = `${method}\0${String(params?.['name'] ?? params?.['uri'])}`;
-    const mac = createHmac('sha256', this.#secret).update(`${nonce}\0${session.grant.id}\0${session.server ?? ''}\0${target}`).digest('base64url');
+    const mac = createHmac('sha256', this.#secret)
+      .update(`${nonce}\0${session.grant.id}\0${session.server ?? ''}\0${target}`)
+      .digest('base64url');
     return `${nonce}.${mac}`;
   }
 }
@@ -90,7 +94,10 @@ export class ParkedCall implements CallRelay {
   resume(exchange: Exchange): Promise<Answer> | Answer {
     const responses = exchange.request.params?.['inputResponses'];
     if (!isObject(responses) || !Object.values(responses).every(isObject)) {
-      return Answer.error(rpcCode.invalidParams, 'inputResponses must be an object with one object for each input request');
+      return Answer.error(
+        rpcCode.invalidParams,
+        'inputResponses must be an object with one object for each input request',
+      );
     }
     if (this.#nonce !== undefined) this.#parking.close(this.#nonce);
     this.#nonce = undefined;
@@ -151,7 +158,8 @@ export class ParkedCall implements CallRelay {
     }
     this.#nonce = round.nonce;
     const inputRequests: JsonObject = {};
-    for (const [key, { request }] of this.#questions) inputRequests[key] = { method: request.method, params: request.params ?? {} };
+    for (const [key, { request }] of this.#questions)
+      inputRequests[key] = { method: request.method, params: request.params ?? {} };
     const turn = this.#turn;
     this.#turn = undefined;
     this.#waiting = setTimeout(() => this.#expire(round.nonce), patience);
@@ -166,8 +174,16 @@ export class ParkedCall implements CallRelay {
 }
 
 /** The result that asks a new-era client for input (2026-07-28, multi round-trip requests). */
-export function inputRequired(inputRequests: JsonObject, requestState: string | undefined, serverInfo: Implementation): Answer {
-  const result: JsonObject = { resultType: 'input_required', inputRequests, _meta: { [metaKey.serverInfo]: serverInfo } };
+export function inputRequired(
+  inputRequests: JsonObject,
+  requestState: string | undefined,
+  serverInfo: Implementation,
+): Answer {
+  const result: JsonObject = {
+    resultType: 'input_required',
+    inputRequests,
+    _meta: { [metaKey.serverInfo]: serverInfo },
+  };
   if (requestState !== undefined) result['requestState'] = requestState;
   return Answer.result(result);
 }

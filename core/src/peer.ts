@@ -44,7 +44,8 @@ export class Peer {
     call.onCancel = (reason) => {
       this.#calls.delete(call.id);
       // The specification forbids to cancel `initialize` (2025-11-25, cancellation).
-      if (call.method !== 'initialize') this.notify('notifications/cancelled', { requestId: call.id, reason: reason.message });
+      if (call.method !== 'initialize')
+        this.notify('notifications/cancelled', { requestId: call.id, reason: reason.message });
     };
     const message: RpcRequest = { jsonrpc: '2.0', id: call.id, method: call.method };
     if (call.params !== undefined) message.params = call.params;
@@ -152,5 +153,8 @@ function preview(value: Buffer | string): string {
 
 /** The failure for calls whose server went away. */
 export function gone(server: string, why: string): CallFailure {
-  return new CallFailure('gone', `server "${server}" stopped while it was answering (${why}); it is restarted, try again`);
+  return new CallFailure(
+    'gone',
+    `server "${server}" stopped while it was answering (${why}); it is restarted, try again`,
+  );
 }

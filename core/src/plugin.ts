@@ -78,7 +78,9 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
 export type Plugin = PluginDefinition & { readonly [pluginBrand]: true };
 
 /** Declares a plugin. Options are inferred from the schema; nothing runs until the host applies it. */
-export function definePlugin<Schema extends z.ZodType = z.ZodType<Record<string, never>>>(definition: PluginDefinition<Schema>): Plugin {
+export function definePlugin<Schema extends z.ZodType = z.ZodType<Record<string, never>>>(
+  definition: PluginDefinition<Schema>,
+): Plugin {
   return Object.freeze({ ...(definition as unknown as PluginDefinition), [pluginBrand]: true as const });
 }
 

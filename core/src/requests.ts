@@ -43,7 +43,10 @@ export class Requests {
 
   constructor(tools: RequestTools) {
     this.#tools = tools;
-    const list = [...listKindOf].map(([method, kind]): [string, Handler] => [method, (exchange) => this.#list(exchange, kind)]);
+    const list = [...listKindOf].map(([method, kind]): [string, Handler] => [
+      method,
+      (exchange) => this.#list(exchange, kind),
+    ]);
     this.#handlers = new Map<string, Handler>([
       ...list,
       ['prompts/get', (exchange) => this.#getPrompt(exchange)],
@@ -53,7 +56,10 @@ export class Requests {
       ['completion/complete', (exchange) => this.#complete(exchange)],
       ['logging/setLevel', (exchange) => this.#setLevel(exchange)],
       ['ping', () => Answer.result({})],
-      ...['tasks/get', 'tasks/update', 'tasks/cancel', 'tasks/result'].map((method): [string, Handler] => [method, (exchange) => this.#atTask(exchange)]),
+      ...['tasks/get', 'tasks/update', 'tasks/cancel', 'tasks/result'].map((method): [string, Handler] => [
+        method,
+        (exchange) => this.#atTask(exchange),
+      ]),
     ]);
   }
 
@@ -77,7 +83,8 @@ export class Requests {
 
   async #list(exchange: Exchange, kind: ListKind): Promise<Answer> {
     const { view, request, caller } = exchange;
-    if (request.params?.['cursor'] !== undefined) return Answer.error(rpcCode.invalidParams, 'Invalid cursor: lists are given whole, without cursors');
+    if (request.params?.['cursor'] !== undefined)
+      return Answer.error(rpcCode.invalidParams, 'Invalid cursor: lists are given whole, without cursors');
     if (view.server !== undefined) await this.#tools.servers.get(view.server)?.settled(this.#tools.patience);
     const listing = await view.list(kind);
     exchange.session.onShown?.(kind, listing.digest);
@@ -89,12 +96,20 @@ export class Requests {
     const name = params?.['name'];
     const args = params?.['arguments'];
     if (typeof name !== 'string') return Answer.error(rpcCode.invalidParams, 'tools/call needs the name of a tool');
-    if (args !== undefined && !isObject(args)) return Answer.error(rpcCode.invalidParams, 'arguments must be an object');
+    if (args !== undefined && !isObject(args))
+      return Answer.error(rpcCode.invalidParams, 'arguments must be an object');
     const listing = exchange.view.list('tools');
-    return listing instanceof Listing ? this.#callListed(exchange, listing, name, args) : listing.then((made) => this.#callListed(exchange, made, name, args));
+    return listing instanceof Listing
+      ? this.#callListed(exchange, listing, name, args)
+      : listing.then((made) => this.#callListed(exchange, made, name, args));
   }
 
-  #callListed(exchange: Exchange, listing: Listing<ToolEntry>, name: string, args: JsonObject | undefined): Answer | Promise<Answer> {
+  #callListed(
+    exchange: Exchange,
+    listing: Listing<ToolEntry>,
+    name: string,
+    args: JsonObject | undefined,
+  ): Answer | Promise<Answer> {
     const entry = listing.byName.get(name);
     if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${name}`);
     if (exchange.headers !== undefined) {
@@ -103,7 +118,8 @@ export class Requests {
       if (wrong !== undefined) return Answer.error(rpcCode.headerMismatch, `Bad Request: ${wrong}`, undefined, 400);
     }
     const hooks = this.#tools.hooks();
-    if (hooks.used('onCallTool') || hooks.used('onToolResult') || hooks.used('onCallSettled')) return this.#callHooked(exchange, entry, args ?? {}, hooks);
+    if (hooks.used('onCallTool') || hooks.used('onToolResult') || hooks.used('onCallSettled'))
+      return this.#callHooked(exchange, entry, args ?? {}, hooks);
     return this.#callAt(exchange, entry, exchange.request.params as JsonObject);
   }
 
@@ -129,8 +145,15 @@ export class Requests {
   }
 
   /** Sends a request to its server, or continues the call that waits there for this retry. */
-  #carry(exchange: Exchange, server: Server, method: string, params: JsonObject | undefined, tool?: Tool): Answer | Promise<Answer> {
-    if (params?.['requestState'] !== undefined && exchange.caller.era === 'new' && server.era !== 'new') return this.#resume(exchange);
+  #carry(
+    exchange: Exchange,
+    server: Server,
+    method: string,
+    params: JsonObject | undefined,
+    tool?: Tool,
+  ): Answer | Promise<Answer> {
+    if (params?.['requestState'] !== undefined && exchange.caller.era === 'new' && server.era !== 'new')
+      return this.#resume(exchange);
     const failed = (failure: unknown) => failureAnswer(failure, server.name);
     try {
       return forward(exchange, { server, method, params, tool }, this.#tools.forwarding).catch(failed);
@@ -141,7 +164,10 @@ export class Requests {
 
   #resume(exchange: Exchange): Promise<Answer> | Answer {
     const parked = this.#tools.forwarding.parking.find(exchange.request.params?.['requestState'], exchange);
-    return parked?.resume(exchange) ?? Answer.error(rpcCode.invalidParams, 'requestState is not valid or has expired: send the request again without it');
+    return (
+      parked?.resume(exchange) ??
+      Answer.error(rpcCode.invalidParams, 'requestState is not valid or has expired: send the request again without it')
+    );
   }
 
   async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
@@ -152,7 +178,10 @@ export class Requests {
     let reason: string | undefined;
     try {
       const early = hooks.used('onCallTool') ? await hooks.run('onCallTool', call, context) : undefined;
-      let answer = early === undefined ? await this.#callAt(exchange, entry, exchange.request.params as JsonObject) : Answer.result(early);
+      let answer =
+        early === undefined
+          ? await this.#callAt(exchange, entry, exchange.request.params as JsonObject)
+          : Answer.result(early);
       if (hooks.used('onToolResult') && !answer.failed && isToolResult(answer.message.result)) {
         answer = Answer.result(await hooks.run('onToolResult', answer.message.result, call, context));
       }
@@ -166,7 +195,14 @@ export class Requests {
     } finally {
       if (hooks.used('onCallSettled')) {
         const { session } = exchange;
-        const record = { call, grant: session.grant.id, session: session.id, outcome, reason, duration: performance.now() - started };
+        const record = {
+          call,
+          grant: session.grant.id,
+          session: session.id,
+          outcome,
+          reason,
+          duration: performance.now() - started,
+        };
         hooks.run('onCallSettled', record).catch(this.#tools.report);
       }
     }
@@ -198,8 +234,11 @@ export class Requests {
 
   #wholeServer(view: View): string | undefined {
     const { server, grant } = view;
-    if (server === undefined || !this.#tools.maker.serversOf(grant).some(({ name }) => name === server)) return undefined;
-    return this.#tools.maker.matcher(grant.tools).wholeServer(server) && grant.resources === undefined ? server : undefined;
+    if (server === undefined || !this.#tools.maker.serversOf(grant).some(({ name }) => name === server))
+      return undefined;
+    return this.#tools.maker.matcher(grant.tools).wholeServer(server) && grant.resources === undefined
+      ? server
+      : undefined;
   }
 
   async #subscribe(exchange: Exchange, on: boolean): Promise<Answer> {
@@ -208,7 +247,8 @@ export class Requests {
     const name = typeof uri === 'string' ? await this.#serverOfUri(exchange.view, uri) : undefined;
     const server = name === undefined ? undefined : this.#tools.servers.get(name);
     if (typeof uri !== 'string' || server === undefined) return unknownResource(String(uri), exchange);
-    if (on && session.subscriptions.size >= 1000) return Answer.error(rpcCode.invalidRequest, 'at most 1000 subscriptions in one session');
+    if (on && session.subscriptions.size >= 1000)
+      return Answer.error(rpcCode.invalidRequest, 'at most 1000 subscriptions in one session');
     if (on) session.subscriptions.add(uri);
     else session.subscriptions.delete(uri);
     const leased = server.lease(session, caller);
@@ -240,7 +280,8 @@ export class Requests {
 
   #setLevel({ session, request, caller }: Exchange): Answer {
     const level = request.params?.['level'];
-    if (!isLogLevel(level)) return Answer.error(rpcCode.invalidParams, 'logging/setLevel needs one of the log levels of the specification');
+    if (!isLogLevel(level))
+      return Answer.error(rpcCode.invalidParams, 'logging/setLevel needs one of the log levels of the specification');
     session.logLevel = level;
     for (const server of this.#tools.servers.all()) {
       for (const lease of server.leases.open()) if (lease.sessions.has(session)) lease.wantLogs(level, caller);
@@ -259,13 +300,16 @@ export class Requests {
   /** Methods of extensions go to the server of the endpoint, for grants that may use all of it: nobody knows what else they could reach. */
   async #atWholeServer(exchange: Exchange): Promise<Answer> {
     const server = this.#wholeServer(exchange.view);
-    if (server === undefined || exchange.request.method === 'initialize') return methodNotFound(exchange.request.method);
+    if (server === undefined || exchange.request.method === 'initialize')
+      return methodNotFound(exchange.request.method);
     return this.#at(exchange, server, exchange.request.params);
   }
 
   #at(exchange: Exchange, name: string, params: JsonObject | undefined): Answer | Promise<Answer> {
     const server = this.#tools.servers.get(name);
-    return server === undefined ? methodNotFound(exchange.request.method) : this.#carry(exchange, server, exchange.request.method, params);
+    return server === undefined
+      ? methodNotFound(exchange.request.method)
+      : this.#carry(exchange, server, exchange.request.method, params);
   }
 }
 
@@ -293,5 +337,9 @@ function outcomeOf(answer: Answer, exchange: Exchange, hooks: Hooks): [CallOutco
 }
 
 function unknownResource(uri: string, { caller }: Exchange): Answer {
-  return Answer.error(caller.era === 'old' ? rpcCode.resourceNotFound : rpcCode.invalidParams, `Resource not found: ${uri}`, { uri });
+  return Answer.error(
+    caller.era === 'old' ? rpcCode.resourceNotFound : rpcCode.invalidParams,
+    `Resource not found: ${uri}`,
+    { uri },
+  );
 }

@@ -18,7 +18,8 @@ export class ServiceTable {
 
   provide(owner: string, name: string, service: unknown): void {
     const taken = this.#services.get(name);
-    if (taken !== undefined && taken.owner !== owner) throw new Error(`service "${name}" is already provided by plugin "${taken.owner}"`);
+    if (taken !== undefined && taken.owner !== owner)
+      throw new Error(`service "${name}" is already provided by plugin "${taken.owner}"`);
     this.#services.set(name, { owner, service });
   }
 
@@ -72,7 +73,7 @@ export class Scope {
   async apply(options: unknown): Promise<void> {
     const { plugin, limits } = this.#init;
     try {
-      const applied = plugin.apply(this.#api(), options as never);
+      const applied = plugin.apply(this.#api(), options);
       const hint = `it did not finish within ${limits.apply} ms; move slow work behind onStart or into the background`;
       const stop = await withLimit(Promise.resolve(applied), limits.apply, hint);
       if (typeof stop === 'function') this.#stop = stop;
@@ -82,7 +83,8 @@ export class Scope {
     }
     this.#applied = true;
     for (const name of plugin.provides ?? []) {
-      if (!this.#provided.has(name)) throw new PluginError(plugin.id, 'apply', new Error(`it declares provides "${name}" but did not provide it`));
+      if (!this.#provided.has(name))
+        throw new PluginError(plugin.id, 'apply', new Error(`it declares provides "${name}" but did not provide it`));
     }
   }
 
@@ -97,7 +99,11 @@ export class Scope {
     this.#abort.abort();
     this.#init.services.withdraw(this.plugin.id, this.#provided);
     try {
-      await withLimit(Promise.resolve(this.#stop?.()), this.#init.limits.hook, `it did not stop within ${this.#init.limits.hook} ms`);
+      await withLimit(
+        Promise.resolve(this.#stop?.()),
+        this.#init.limits.hook,
+        `it did not stop within ${this.#init.limits.hook} ms`,
+      );
     } catch (error) {
       this.#init.report(new PluginError(this.plugin.id, 'stop', error));
     }
@@ -153,7 +159,8 @@ export class Scope {
       this.#init.report(wrapped);
       return undefined;
     };
-    const check = (value: unknown): unknown => (kind === 'transform' || kind === 'answer' ? (value ?? undefined) : undefined);
+    const check = (value: unknown): unknown =>
+      kind === 'transform' || kind === 'answer' ? (value ?? undefined) : undefined;
     return (...argsAndCallback) => {
       const callback = argsAndCallback.pop() as TapCallback;
       let value: unknown;

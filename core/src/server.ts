@@ -3,7 +3,14 @@ import { setTimeout as setTimer } from 'node:timers/promises';
 import type { ServerState, ServerStatus } from './board-api.ts';
 import { emptyCatalogue, fetchList, proxyCaller } from './catalogue.ts';
 import type { Catalogue } from './catalogue.ts';
-import type { Connection, ConnectionEvents, LeaseKey, ListenFilter, ServerDefinition, ServerInfo } from './connection.ts';
+import type {
+  Connection,
+  ConnectionEvents,
+  LeaseKey,
+  ListenFilter,
+  ServerDefinition,
+  ServerInfo,
+} from './connection.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import { Leases } from './leases.ts';
@@ -190,7 +197,11 @@ export class Server implements LeaseOwner {
       capabilities: proxyCaller.capabilities,
       clientInfo: proxyCaller.clientInfo,
     };
-    const connection = await this.definition.open(key, this.eventsOf(() => undefined, closed), AbortSignal.any([limit, this.#ended.signal]));
+    const connection = await this.definition.open(
+      key,
+      this.eventsOf(() => undefined, closed),
+      AbortSignal.any([limit, this.#ended.signal]),
+    );
     if (this.#ended.signal.aborted) {
       await connection.close();
       throw new Error('stopped');
@@ -259,7 +270,8 @@ export class Server implements LeaseOwner {
   /** The catalogue's connection, for servers that are shared. Rejects with {@link CallFailure} while the server is down. */
   async shared(): Promise<Connection> {
     await this.settled(patience);
-    if (this.#connection === undefined) throw new CallFailure('gone', `server "${this.name}" is not running: ${this.reason ?? 'it is still starting'}`);
+    if (this.#connection === undefined)
+      throw new CallFailure('gone', `server "${this.name}" is not running: ${this.reason ?? 'it is still starting'}`);
     return this.#connection;
   }
 
@@ -295,13 +307,15 @@ export class Server implements LeaseOwner {
       closed,
     };
   }
-
 }
 
 /** What the proxy itself answers a server that asks while nobody's call is open. */
 export function answerAsProxy(request: RpcRequest): RpcResponse {
   if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
-  return { jsonrpc: '2.0', error: { code: rpcCode.methodNotFound, message: `${request.method}: no client is asking, so none can be asked` } };
+  return {
+    jsonrpc: '2.0',
+    error: { code: rpcCode.methodNotFound, message: `${request.method}: no client is asking, so none can be asked` },
+  };
 }
 
 function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {

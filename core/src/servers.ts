@@ -45,7 +45,11 @@ export class Servers {
     for (const { plugin, definition } of registered) {
       const kept = before.get(definition.name);
       const { fingerprint } = definition;
-      if (kept !== undefined && kept.plugin === plugin && (kept.definition === definition || (fingerprint !== undefined && kept.definition.fingerprint === fingerprint))) {
+      if (
+        kept !== undefined &&
+        kept.plugin === plugin &&
+        (kept.definition === definition || (fingerprint !== undefined && kept.definition.fingerprint === fingerprint))
+      ) {
         before.delete(definition.name);
         kept.definition = definition;
         this.#servers.set(definition.name, kept);

@@ -1,7 +1,17 @@
 // A session: one client of one grant at one endpoint. Sessions are opened and closed by the board, fed by transports.
 import type { Grant } from './grant.ts';
 import { rpcCode } from './protocol/messages.ts';
-import type { Capabilities, Era, Implementation, JsonObject, RequestId, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type {
+  Capabilities,
+  Era,
+  Implementation,
+  JsonObject,
+  RequestId,
+  RpcMessage,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+} from './protocol/messages.ts';
 import { isLoggable } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { Answer } from './protocol/answer.ts';
@@ -81,7 +91,12 @@ export class Session implements Caller {
       this.#asked.set(id, resolve);
       if (reply !== undefined) reply.ask(message);
       else if (this.outlet !== undefined) this.outlet(message);
-      else this.deliver({ jsonrpc: '2.0', id, error: { code: rpcCode.internalError, message: 'the client cannot be asked here' } });
+      else
+        this.deliver({
+          jsonrpc: '2.0',
+          id,
+          error: { code: rpcCode.internalError, message: 'the client cannot be asked here' },
+        });
     });
   }
 
@@ -100,7 +115,10 @@ export class Session implements Caller {
 
   /** A notification of a server that belongs to no call; log messages pass as far as the client wants them. */
   hear(message: RpcNotification): void {
-    const unwanted = message.method === 'notifications/message' && this.logLevel !== undefined && !isLoggable(message.params?.['level'], this.logLevel);
+    const unwanted =
+      message.method === 'notifications/message' &&
+      this.logLevel !== undefined &&
+      !isLoggable(message.params?.['level'], this.logLevel);
     if (!unwanted) this.send(message);
   }
 

@@ -45,7 +45,10 @@ export class Listing<Entry extends { readonly name: string; readonly definition:
   written(era: Era): Buffer {
     let bytes = this.#written.get(era);
     if (bytes === undefined) {
-      const frame = era === 'old' ? {} : { ...resultForNew(listMethods[this.kind].method, {}, this.#serverInfo), ttlMs: this.#ttlMs };
+      const frame =
+        era === 'old'
+          ? {}
+          : { ...resultForNew(listMethods[this.kind].method, {}, this.#serverInfo), ttlMs: this.#ttlMs };
       const rest = JSON.stringify(frame).slice(1);
       bytes = Buffer.from(`{"${this.kind}":[${this.#json()}]${rest === '}' ? '}' : `,${rest}`}`);
       this.#written.set(era, bytes);
@@ -103,7 +106,7 @@ export class View {
   list<Kind extends ListKind>(kind: Kind): Listing<EntryOf[Kind]> | Promise<Listing<EntryOf[Kind]>> {
     const version = this.#maker.version(this.grant);
     const kept = this.#listings.get(kind);
-    if (kept !== undefined && kept.version === version) return kept.listing as never;
+    if (kept !== undefined && kept.version === version) return kept.listing;
     const made = this.#maker.make(this, kind);
     const slot = { version, listing: made as never as Promise<Listing<never>> | Listing<never> };
     this.#listings.set(kind, slot);
@@ -178,21 +181,28 @@ export class ListingMaker {
 
   /** The servers a grant can see at all: the common ones and its own. */
   serversOf(grant: Grant): Server[] {
-    return this.#servers.all().filter((server) => server.definition.owner === undefined || server.definition.owner === grant.id);
+    return this.#servers
+      .all()
+      .filter((server) => server.definition.owner === undefined || server.definition.owner === grant.id);
   }
 
   /** Compiled rules; compiled again when the set of servers changes, on which bare selectors depend. */
   matcher(rules: Rules): RuleMatcher {
     const kept = this.#matchers.get(rules);
     if (kept !== undefined && kept.epoch === this.#serverEpoch) return kept.matcher;
-    const matcher = compileRules(rules, { servers: this.#servers.all().map((server) => server.name), proxy: this.#serverInfo.name });
+    const matcher = compileRules(rules, {
+      servers: this.#servers.all().map((server) => server.name),
+      proxy: this.#serverInfo.name,
+    });
     this.#matchers.set(rules, { epoch: this.#serverEpoch, matcher });
     return matcher;
   }
 
   /** Makes one listing: select by the grant's rules, run the hook, check what it returned, make names unique. */
   async make<Kind extends ListKind>(view: View, kind: Kind): Promise<Listing<EntryOf[Kind]>> {
-    const servers = this.serversOf(view.grant).filter((server) => view.server === undefined || server.name === view.server);
+    const servers = this.serversOf(view.grant).filter(
+      (server) => view.server === undefined || server.name === view.server,
+    );
     const selected: EntryOf[Kind][] = [];
     for (const server of servers) {
       const allows = this.#selection(view.grant, kind, server.name);
@@ -203,7 +213,7 @@ export class ListingMaker {
     }
     const entries = this.#unique(kind, view, await this.#throughHooks(kind, view, selected));
     const ttlMs = servers.length === 0 ? 0 : Math.min(...servers.map((server) => server.catalogue.ttlMs));
-    return new Listing(kind, entries as never, ttlMs, this.#serverInfo) as never;
+    return new Listing<EntryOf[Kind]>(kind, entries, ttlMs, this.#serverInfo);
   }
 
   /** Whether the grant may see an item. Resources and prompts follow rules of their own, or those of servers whose tools are allowed whole. */
@@ -218,7 +228,13 @@ export class ListingMaker {
   }
 
   /** The entry of an item under its exposed name; the same object for every grant. */
-  #entry<Kind extends ListKind>(kind: Kind, server: string, own: string, definition: JsonObject, prefixed: boolean): EntryOf[Kind] {
+  #entry<Kind extends ListKind>(
+    kind: Kind,
+    server: string,
+    own: string,
+    definition: JsonObject,
+    prefixed: boolean,
+  ): EntryOf[Kind] {
     let entries = this.#entries.get(definition);
     if (entries === undefined) {
       entries = new Map();
@@ -230,14 +246,19 @@ export class ListingMaker {
     if (entry === undefined) {
       const name = named ? this.#naming.expose(server, own) : own;
       if (kind === 'tools') entry = Object.freeze({ name, server, tool: own, definition: definition as never });
-      else if (kind === 'prompts') entry = Object.freeze({ name, server, prompt: own, definition: definition as never });
+      else if (kind === 'prompts')
+        entry = Object.freeze({ name, server, prompt: own, definition: definition as never });
       else entry = Object.freeze({ name, server, definition: definition as never });
       entries.set(key, entry);
     }
     return entry as EntryOf[Kind];
   }
 
-  async #throughHooks<Kind extends ListKind>(kind: Kind, view: View, entries: EntryOf[Kind][]): Promise<readonly EntryOf[Kind][]> {
+  async #throughHooks<Kind extends ListKind>(
+    kind: Kind,
+    view: View,
+    entries: EntryOf[Kind][],
+  ): Promise<readonly EntryOf[Kind][]> {
     const hooks = this.#hooks();
     const hook = kind === 'tools' ? 'onListTools' : kind === 'prompts' ? 'onListPrompts' : 'onListResources';
     if (!hooks.used(hook)) return entries;
@@ -256,11 +277,12 @@ export class ListingMaker {
     const prefixed = view.server === undefined && (kind === 'tools' || kind === 'prompts');
     for (const entry of entries) {
       let { name } = entry;
-      if (prefixed && (taken.has(fold(name)) || !this.#naming.fits(name))) name = this.#naming.distinguish(name, entry.server, ownName(entry));
+      if (prefixed && (taken.has(fold(name)) || !this.#naming.fits(name)))
+        name = this.#naming.distinguish(name, entry.server, ownName(entry));
       const folded = prefixed ? fold(name) : name;
       if (taken.has(folded)) continue;
       taken.add(folded);
-      unique.push(name === entry.name ? entry : ({ ...entry, name } as EntryOf[Kind]));
+      unique.push(name === entry.name ? entry : { ...entry, name });
     }
     return unique;
   }
@@ -277,5 +299,11 @@ function identity(kind: ListKind, entry: ToolEntry | PromptEntry | ResourceEntry
 
 function isEntry(entry: unknown): boolean {
   const candidate = entry as Partial<ToolEntry> | null;
-  return typeof candidate === 'object' && candidate !== null && typeof candidate.name === 'string' && typeof candidate.server === 'string' && typeof candidate.definition === 'object';
+  return (
+    typeof candidate === 'object' &&
+    candidate !== null &&
+    typeof candidate.name === 'string' &&
+    typeof candidate.server === 'string' &&
+    typeof candidate.definition === 'object'
+  );
 }

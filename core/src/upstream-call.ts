@@ -1,7 +1,17 @@
 // One request under way towards a server: what is asked, who asks, how its side messages travel back, and its end. No routing here.
 import { hasBrand } from './errors.ts';
 import type { Answer } from './protocol/answer.ts';
-import type { Capabilities, Era, Implementation, JsonObject, RequestId, RpcNotification, RpcRequest, RpcResponse, Tool } from './protocol/messages.ts';
+import type {
+  Capabilities,
+  Era,
+  Implementation,
+  JsonObject,
+  RequestId,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+  Tool,
+} from './protocol/messages.ts';
 
 /** Who makes a call, in the new era's terms: what a server may know of the client. */
 export interface Caller {
@@ -150,7 +160,8 @@ export class UpstreamCall {
 
   /** Old era: a request of the server that belongs to this call. The time the client takes does not count against the call. */
   async ask(message: RpcRequest): Promise<RpcResponse> {
-    if (this.#relay === undefined) throw new CallFailure('invalid', `nobody can be asked ${message.method} for this call`);
+    if (this.#relay === undefined)
+      throw new CallFailure('invalid', `nobody can be asked ${message.method} for this call`);
     this.#questions += 1;
     this.#deadline = Number.POSITIVE_INFINITY;
     try {

@@ -53,16 +53,24 @@ export class Welcome {
     return result;
   }
 
-  async #introduce(view: View): Promise<{ capabilities: Capabilities; serverInfo: Implementation; instructions: string | undefined }> {
+  async #introduce(
+    view: View,
+  ): Promise<{ capabilities: Capabilities; serverInfo: Implementation; instructions: string | undefined }> {
     const servers = this.#maker.serversOf(view.grant);
     if (view.server === undefined) {
-      return { capabilities: withExtensions(everything, servers), serverInfo: this.#serverInfo, instructions: await this.#gather(view, servers) };
+      return {
+        capabilities: withExtensions(everything, servers),
+        serverInfo: this.#serverInfo,
+        instructions: await this.#gather(view, servers),
+      };
     }
     const server = servers.find(({ name }) => name === view.server);
     await server?.settled(this.#patience);
     if (server?.info === undefined) {
       const why = server?.reason ?? 'it is still starting';
-      throw new RefusedRequest(Answer.error(rpcCode.serverGone, `server "${view.server}" is not running: ${why}`, undefined, 503));
+      throw new RefusedRequest(
+        Answer.error(rpcCode.serverGone, `server "${view.server}" is not running: ${why}`, undefined, 503),
+      );
     }
     const { capabilities, serverInfo, instructions } = server.info;
     return { capabilities: announcing(capabilities), serverInfo, instructions };
@@ -71,9 +79,14 @@ export class Welcome {
   /** The instructions of the servers whose tools the grant sees, each under its name. */
   async #gather(view: View, servers: readonly Server[]): Promise<string | undefined> {
     // A faulty filter is reported when the client lists; it does not keep anybody from arriving.
-    const entries = await Promise.resolve(view.list('tools')).then((listing) => listing.entries, () => []);
+    const entries = await Promise.resolve(view.list('tools')).then(
+      (listing) => listing.entries,
+      () => [],
+    );
     const seen = new Set(entries.map((entry) => entry.server));
-    const parts = servers.flatMap(({ name, info }) => (seen.has(name) && info?.instructions !== undefined ? [`# ${name}\n${info.instructions}`] : []));
+    const parts = servers.flatMap(({ name, info }) =>
+      seen.has(name) && info?.instructions !== undefined ? [`# ${name}\n${info.instructions}`] : [],
+    );
     return parts.length === 0 ? undefined : parts.join('\n\n').slice(0, maxInstructions);
   }
 }

@@ -20,7 +20,10 @@ function reshaping(index: number, hide: readonly string[], rename: Readonly<Reco
     apply: ({ hooks }) =>
       hooks.on(
         'onListTools',
-        (list) => list.filter(({ tool }) => !hide.includes(tool)).map((entry) => ({ ...entry, name: rename[entry.tool] ?? entry.name })),
+        (list) =>
+          list
+            .filter(({ tool }) => !hide.includes(tool))
+            .map((entry) => ({ ...entry, name: rename[entry.tool] ?? entry.name })),
         step,
       ),
   });
@@ -28,7 +31,10 @@ function reshaping(index: number, hide: readonly string[], rename: Readonly<Reco
 
 const layer = fc.record({
   hide: fc.subarray(toolNames),
-  rename: fc.dictionary(fc.constantFrom(...toolNames), fc.oneof(fc.constantFrom('same', 'fs_read', 'x'.repeat(80), 'git_write'), fc.string())),
+  rename: fc.dictionary(
+    fc.constantFrom(...toolNames),
+    fc.oneof(fc.constantFrom('same', 'fs_read', 'x'.repeat(80), 'git_write'), fc.string()),
+  ),
 });
 const rules = fc.record({
   allow: fc.subarray(['*', 'fs:*', 'git:read', 'git:list*', 'fs:delete_all', 'nothing:here', 'fs_read']),
@@ -39,17 +45,29 @@ test('a tool is callable exactly when it is listed, under any stack of filters a
   await fc.assert(
     fc.asyncProperty(fc.array(layer, { maxLength: 4 }), rules, async (layers, tools) => {
       const plugins = layers.map(({ hide, rename }, index) => reshaping(index, hide, rename));
-      const { host, board } = await startHost([echoServer('fs', toolNames), echoServer('git', toolNames), ...plugins], { tools });
+      const { host, board } = await startHost([echoServer('fs', toolNames), echoServer('git', toolNames), ...plugins], {
+        tools,
+      });
       try {
         await ready(board);
         for (const client of [await TestClient.old(board), await TestClient.new(board)]) {
           const listed = await client.toolNames();
           t.is(new Set(listed).size, listed.length, 'a name is listed twice');
           for (const name of listed) {
-            t.true(`mcp__plugboard__${name}`.length <= 64 && /^[\w-]+$/.test(name), `the name ${name} does not fit clients`);
+            t.true(
+              `mcp__plugboard__${name}`.length <= 64 && /^[\w-]+$/.test(name),
+              `the name ${name} does not fit clients`,
+            );
             t.truthy(await client.echo(name), `${name} is listed and not callable`);
           }
-          const guesses = ['fs', 'git'].flatMap((server) => toolNames.flatMap((tool) => [`${server}_${tool}`, tool, `${server}:${tool}`, `mcp__plugboard__${server}_${tool}`]));
+          const guesses = ['fs', 'git'].flatMap((server) =>
+            toolNames.flatMap((tool) => [
+              `${server}_${tool}`,
+              tool,
+              `${server}:${tool}`,
+              `mcp__plugboard__${server}_${tool}`,
+            ]),
+          );
           for (const name of [...guesses, '__proto__', 'constructor', '']) {
             if (!listed.includes(name)) t.is(await client.echo(name), undefined, `${name} is callable and not listed`);
           }
@@ -79,20 +97,28 @@ test('concurrent calls get their own answers, with ids and progress tokens of an
   await ready(board);
   const id = fc.oneof(fc.string(), fc.integer(), fc.double({ noNaN: true, noDefaultInfinity: true }));
   await fc.assert(
-    fc.asyncProperty(fc.uniqueArray(id, { minLength: 1, maxLength: 30, selector: (value) => JSON.stringify(value) }), fc.constantFrom('old', 'new'), async (ids, era) => {
-      const client = era === 'old' ? await TestClient.old(board) : await TestClient.new(board);
-      await Promise.all(
-        ids.map(async (each, index) => {
-          const params = { name: index % 2 === 0 ? 'fs_read' : 'git_read', arguments: { mine: each, index }, _meta: { progressToken: each } };
-          const { response } = await client.request('tools/call', params, each);
-          t.is(JSON.stringify(response.id), JSON.stringify(each));
-          const [content] = (response.result?.['content'] ?? []) as { text: string }[];
-          const echoed = JSON.parse(content?.text ?? '{}') as { args: unknown; server: string };
-          t.deepEqual(echoed.args, JSON.parse(JSON.stringify({ mine: each, index })));
-          t.is(echoed.server, index % 2 === 0 ? 'fs' : 'git');
-        }),
-      );
-    }),
+    fc.asyncProperty(
+      fc.uniqueArray(id, { minLength: 1, maxLength: 30, selector: (value) => JSON.stringify(value) }),
+      fc.constantFrom('old', 'new'),
+      async (ids, era) => {
+        const client = era === 'old' ? await TestClient.old(board) : await TestClient.new(board);
+        await Promise.all(
+          ids.map(async (each, index) => {
+            const params = {
+              name: index % 2 === 0 ? 'fs_read' : 'git_read',
+              arguments: { mine: each, index },
+              _meta: { progressToken: each },
+            };
+            const { response } = await client.request('tools/call', params, each);
+            t.is(JSON.stringify(response.id), JSON.stringify(each));
+            const [content] = (response.result?.['content'] ?? []) as { text: string }[];
+            const echoed = JSON.parse(content?.text ?? '{}') as { args: unknown; server: string };
+            t.deepEqual(echoed.args, JSON.parse(JSON.stringify({ mine: each, index })));
+            t.is(echoed.server, index % 2 === 0 ? 'fs' : 'git');
+          }),
+        );
+      },
+    ),
     { numRuns: 50 },
   );
 });
@@ -100,7 +126,11 @@ test('concurrent calls get their own answers, with ids and progress tokens of an
 test('a request with the id of an open one is refused, and the open one is answered', async (t) => {
   let open!: () => void;
   const gate = new Promise<void>((resolve) => (open = resolve));
-  const slow = definePlugin({ id: 'slow', apiVersion: 1, apply: ({ hooks }) => hooks.on('onCallTool', async () => void (await gate)) });
+  const slow = definePlugin({
+    id: 'slow',
+    apiVersion: 1,
+    apply: ({ hooks }) => hooks.on('onCallTool', () => gate),
+  });
   const { host, board } = await startHost([echoServer('fs', ['read']), slow]);
   t.teardown(() => host.stop());
   await ready(board);
@@ -132,7 +162,8 @@ test('a plugin that fails is named, refuses what it guards, and leaves other hoo
   const audit = definePlugin({
     id: 'audit',
     apiVersion: 1,
-    apply: ({ hooks }) => hooks.on('onCallSettled', ({ call, outcome }) => void records.push(`${call.tool} ${outcome}`)),
+    apply: ({ hooks }) =>
+      hooks.on('onCallSettled', ({ call, outcome }) => void records.push(`${call.tool} ${outcome}`)),
   });
   const { host, board, lines } = await startHost([echoServer('s', ['throw', 'reject', 'deny', 'fine']), faulty, audit]);
   t.teardown(() => host.stop());
@@ -174,9 +205,15 @@ test('a hook cannot add a tool that the rules did not select', async (t) => {
     id: 'forge',
     apiVersion: 1,
     apply: ({ hooks }) =>
-      hooks.on('onListTools', (list) => [...list, ...list.map((entry): ToolEntry => ({ ...entry, tool: 'write', name: 'fs_forged' }))], 'last'),
+      hooks.on(
+        'onListTools',
+        (list) => [...list, ...list.map((entry): ToolEntry => ({ ...entry, tool: 'write', name: 'fs_forged' }))],
+        'last',
+      ),
   });
-  const { host, board } = await startHost([echoServer('fs', ['read', 'write']), forge], { tools: { allow: ['fs:read'] } });
+  const { host, board } = await startHost([echoServer('fs', ['read', 'write']), forge], {
+    tools: { allow: ['fs:read'] },
+  });
   t.teardown(() => host.stop());
   await ready(board);
   const client = await TestClient.old(board);
@@ -192,7 +229,7 @@ test('a change of plugins swaps generations: sessions stay, calls in flight end,
     id: 'slow',
     apiVersion: 1,
     apply: ({ hooks }) => {
-      hooks.on('onCallTool', async () => void (await gate));
+      hooks.on('onCallTool', () => gate);
       return () => void stopped.push('slow');
     },
   });
@@ -212,8 +249,20 @@ test('a change of plugins swaps generations: sessions stay, calls in flight end,
   const heard: string[] = [];
   board.handle(
     young.session,
-    { jsonrpc: '2.0', id: 'listen', method: 'subscriptions/listen', params: { notifications: { toolsListChanged: true } } },
-    { answer: () => {}, ask: () => {}, notify: (message) => void heard.push(`${message.method} ${String((message.params?.['_meta'] as never)?.['io.modelcontextprotocol/subscriptionId'])}`) },
+    {
+      jsonrpc: '2.0',
+      id: 'listen',
+      method: 'subscriptions/listen',
+      params: { notifications: { toolsListChanged: true } },
+    },
+    {
+      answer: () => {},
+      ask: () => {},
+      notify: (message) =>
+        void heard.push(
+          `${message.method} ${String((message.params?.['_meta'] as never)?.['io.modelcontextprotocol/subscriptionId'])}`,
+        ),
+    },
     { protocolVersion: '2026-07-28', capabilities: {}, clientInfo: undefined, logLevel: undefined },
   );
   const inFlight = old.echo('fs_read');
@@ -226,7 +275,9 @@ test('a change of plugins swaps generations: sessions stay, calls in flight end,
   t.deepEqual(old.heard, [{ jsonrpc: '2.0', method: 'notifications/tools/list_changed' }]);
   open();
   t.truthy(await inFlight);
-  await t.throwsAsync(configure([fs, [hide, { tol: 'write' }]]), { message: /plugins\.hide: unknown key "tol" \(known: tool/ });
+  await t.throwsAsync(configure([fs, [hide, { tol: 'write' }]]), {
+    message: /plugins\.hide: unknown key "tol" \(known: tool/,
+  });
   t.deepEqual(await old.toolNames(), ['fs_read'], 'a broken configuration changed something');
 });
 
@@ -242,7 +293,9 @@ test('rules of grants change live; a removed grant sees nothing', async (t) => {
   const anonymous = await TestClient.old(board, await board.authenticate({ kind: 'none' }, { transport: 'test' }));
   t.deepEqual(await client.toolNames(), ['fs_read']);
   t.deepEqual(await anonymous.toolNames(), [], 'callers without a credential see tools although grants are configured');
-  t.throws(() => board.authenticate({ kind: 'bearer', token: 'wrong-secret-token-1' }, { transport: 'test' }), { name: 'Unauthorized' });
+  t.throws(() => board.authenticate({ kind: 'bearer', token: 'wrong-secret-token-1' }, { transport: 'test' }), {
+    name: 'Unauthorized',
+  });
   await configure([fs], withRules(['fs:*']));
   await until(() => client.heard.length === 1);
   t.deepEqual(await client.toolNames(), ['fs_read', 'fs_write']);
@@ -257,7 +310,10 @@ test('grants have connections of their own where a server is isolated by task', 
     alice: { token: 'alice-secret-token-1', tools: { allow: ['*'] } },
     bob: { token: 'bob-secret-token-001', tools: { allow: ['*'] } },
   };
-  const { host, board } = await startHost([echoServer('own', ['who']), echoServer('common', ['who'], 'shared'), echoServer('each', ['who'], 'session')], { grants });
+  const { host, board } = await startHost(
+    [echoServer('own', ['who']), echoServer('common', ['who'], 'shared'), echoServer('each', ['who'], 'session')],
+    { grants },
+  );
   t.teardown(() => host.stop());
   await ready(board);
   const leases = async (name: string) => {

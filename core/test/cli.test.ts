@@ -300,7 +300,7 @@ test('up follows its file: a change is applied, a broken one is refused, and a s
   await proxy.until(() => proxy.stderr.includes('stray with ***'));
   t.is((await run(['tools'], { env })).stderr, '4 tools\n');
 
-  await writeFile(path.join(cwd, 'plugboard.yaml'), `${config.replace('["*"]', '["demo:echo"]')}`);
+  await writeFile(path.join(cwd, 'plugboard.yaml'), config.replace('["*"]', '["demo:echo"]'));
   await proxy.until(() => proxy.stderr.includes('the changed configuration is applied'));
   t.is((await run(['tools'], { env })).stderr, '1 tools\n');
 

@@ -1,12 +1,28 @@
 // The small laws below the board: bytes that are passed on unparsed mean what they meant, names and headers survive their way.
 import test from 'ava';
 import fc from 'fast-check';
-import { Answer, decodeHeader, encodeHeader, findResponseId, Peer, scanHeaders, UpstreamCall, writeParamHeaders, checkParamHeaders } from '../src/index.ts';
+import {
+  Answer,
+  decodeHeader,
+  encodeHeader,
+  findResponseId,
+  Peer,
+  scanHeaders,
+  UpstreamCall,
+  writeParamHeaders,
+  checkParamHeaders,
+} from '../src/index.ts';
 import type { RpcMessage } from '../src/index.ts';
 import { Naming } from '../src/naming.ts';
 import { matchesTemplate } from '../src/uri-template.ts';
 
-const caller = { era: 'old', protocolVersion: '2025-11-25', capabilities: {}, clientInfo: undefined, logLevel: undefined } as const;
+const caller = {
+  era: 'old',
+  protocolVersion: '2025-11-25',
+  capabilities: {},
+  clientInfo: undefined,
+  logLevel: undefined,
+} as const;
 
 function layouts(id: number, result: unknown): string[] {
   return [
@@ -19,7 +35,14 @@ function layouts(id: number, result: unknown): string[] {
 }
 
 test('an answer found without parsing is the one that parsing finds, and is re-addressed without loss', (t) => {
-  const tricky = fc.constantFrom('"id":7}', ',"id":5}', '\\",\\"id\\":9', '{"jsonrpc":"2.0","id":3,"result":', '\u2028', '}');
+  const tricky = fc.constantFrom(
+    '"id":7}',
+    ',"id":5}',
+    '\\",\\"id\\":9',
+    '{"jsonrpc":"2.0","id":3,"result":',
+    '\u2028',
+    '}',
+  );
   const value = fc.oneof(fc.jsonValue(), fc.record({ id: fc.nat(), text: tricky }), fc.dictionary(tricky, tricky));
   fc.assert(
     fc.property(fc.nat(), value, fc.oneof(fc.string(), fc.integer()), (id, given, address) => {
@@ -56,11 +79,14 @@ test('requests, errors and notifications are never taken for answers', (t) => {
 
 test('a header value carries any text there and back', (t) => {
   fc.assert(
-    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.constantFrom('=?base64?SGVsbG8=?=', ' x ', '\tx', '')), (text) => {
-      const value = encodeHeader(text);
-      t.regex(value, /^[\x20-\x7e]*$/);
-      t.is(decodeHeader(value), text);
-    }),
+    fc.property(
+      fc.oneof(fc.string(), fc.string({ unit: 'grapheme' }), fc.constantFrom('=?base64?SGVsbG8=?=', ' x ', '\tx', '')),
+      (text) => {
+        const value = encodeHeader(text);
+        t.regex(value, /^[\x20-\x7e]*$/);
+        t.is(decodeHeader(value), text);
+      },
+    ),
   );
   t.is(decodeHeader('=?base64?SGVsbG8?='), undefined);
   t.is(decodeHeader('=?base64?SGVs!!!bG8=?='), undefined);
@@ -69,7 +95,10 @@ test('a header value carries any text there and back', (t) => {
 test('parameter headers are written and checked by the schema; a schema with bad declarations has a fault', (t) => {
   const schema = {
     type: 'object',
-    properties: { region: { type: 'string', 'x-mcp-header': 'Region' }, deep: { properties: { n: { type: 'integer', 'x-mcp-header': 'N' } } } },
+    properties: {
+      region: { type: 'string', 'x-mcp-header': 'Region' },
+      deep: { properties: { n: { type: 'integer', 'x-mcp-header': 'N' } } },
+    },
   };
   const { declarations } = scanHeaders(schema) as { declarations: never[] };
   const args = { region: 'Zürich', deep: { n: 42 } };
@@ -92,7 +121,10 @@ test('parameter headers are written and checked by the schema; a schema with bad
 
 test('exposed names fit clients, are distinct, and do not depend on which servers are up', (t) => {
   const servers = fc.uniqueArray(fc.stringMatching(/^[A-Za-z0-9_-]{1,40}$/), { minLength: 1, maxLength: 6 });
-  const tools = fc.uniqueArray(fc.oneof(fc.string({ minLength: 1 }), fc.stringMatching(/^[a-z_-]{1,60}$/)), { minLength: 1, maxLength: 8 });
+  const tools = fc.uniqueArray(fc.oneof(fc.string({ minLength: 1 }), fc.stringMatching(/^[a-z_-]{1,60}$/)), {
+    minLength: 1,
+    maxLength: 8,
+  });
   fc.assert(
     fc.property(servers, tools, (names, own) => {
       const naming = new Naming('plugboard');
@@ -121,7 +153,7 @@ test('a URI template fits what can be made of it', (t) => {
   t.false(matchesTemplate('db://{schema}/{table}.json', 'db://public.json'));
   t.false(matchesTemplate('note://{id}', 'other://1'));
   t.false(matchesTemplate('note://{id}x', 'note:/'));
-  t.false(matchesTemplate(`${'{a}b'.repeat(3000)}`, 'b'.repeat(2000)));
+  t.false(matchesTemplate('{a}b'.repeat(3000), 'b'.repeat(2000)));
 });
 
 test('a peer matches answers by id: late, repeated and foreign ones are dropped, rubbish is named', async (t) => {
@@ -154,13 +186,27 @@ test('a peer matches answers by id: late, repeated and foreign ones are dropped,
 });
 
 test('a call ends at its time limit, which progress moves, and never beyond the hard one', async (t) => {
-  const call = new UpstreamCall({ method: 'tools/call', params: { _meta: { progressToken: 'mine' } }, caller, timeout: 400, maxTimeout: 1200 });
+  const call = new UpstreamCall({
+    method: 'tools/call',
+    params: { _meta: { progressToken: 'mine' } },
+    caller,
+    timeout: 400,
+    maxTimeout: 1200,
+  });
   // The clock of calls keeps no process alive; the test must.
   const alive = setInterval(() => {}, 1000);
   t.teardown(() => clearInterval(alive));
-  t.is((call.params?.['_meta'] as { progressToken: number }).progressToken, call.id);
+  t.like(call.params, { _meta: { progressToken: call.id } });
   const started = performance.now();
-  const progress = setInterval(() => call.notify({ jsonrpc: '2.0', method: 'notifications/progress', params: { progressToken: call.id, progress: 1 } }), 100);
+  const progress = setInterval(
+    () =>
+      call.notify({
+        jsonrpc: '2.0',
+        method: 'notifications/progress',
+        params: { progressToken: call.id, progress: 1 },
+      }),
+    100,
+  );
   await t.throwsAsync(call.answer, { message: /hard limit/ });
   clearInterval(progress);
   t.true(performance.now() - started >= 1200);

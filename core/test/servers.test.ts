@@ -16,11 +16,21 @@ class Puppet {
   readonly definition: ServerDefinition;
 
   constructor(name: string, overrides: Partial<ServerDefinition> = {}) {
-    this.definition = { name, kind: 'puppet', isolation: 'task', open: (_key, events) => this.#open(events), ...overrides };
+    this.definition = {
+      name,
+      kind: 'puppet',
+      isolation: 'task',
+      open: (_key, events) => this.#open(events),
+      ...overrides,
+    };
   }
 
   get plugin(): Plugin {
-    return definePlugin({ id: `puppet-${this.definition.name}`, apiVersion: 1, apply: ({ servers }) => servers.register(this.definition) });
+    return definePlugin({
+      id: `puppet-${this.definition.name}`,
+      apiVersion: 1,
+      apply: ({ servers }) => servers.register(this.definition),
+    });
   }
 
   async #open(events: ConnectionEvents): Promise<Connection> {
@@ -29,7 +39,11 @@ class Puppet {
     this.events.push(events);
     return {
       era: 'old',
-      info: { protocolVersion: '2025-11-25', capabilities: { tools: { listChanged: true } }, serverInfo: { name: 'puppet', version: '1' } },
+      info: {
+        protocolVersion: '2025-11-25',
+        capabilities: { tools: { listChanged: true } },
+        serverInfo: { name: 'puppet', version: '1' },
+      },
       send: (call) => {
         if (call.method !== 'tools/list') {
           this.calls.push(call);
@@ -53,7 +67,8 @@ test('a server that never starts holds up nobody and is announced when it comes'
   const late = definePlugin({
     id: 'late',
     apiVersion: 1,
-    apply: ({ servers }) => servers.register({ ...slow.definition, open: async (...args) => gate.then(() => open(...args)) }),
+    apply: ({ servers }) =>
+      servers.register({ ...slow.definition, open: async (...args) => gate.then(() => open(...args)) }),
   });
   const { host, board } = await startHost([late, echoServer('fs', ['read'])]);
   t.teardown(() => host.stop());
@@ -62,7 +77,11 @@ test('a server that never starts holds up nobody and is announced when it comes'
   t.deepEqual(await client.toolNames(), ['fs_read']);
   start();
   await until(() => client.heard.length > 0);
-  t.deepEqual(await client.toolNames(), ['slow_one', 'fs_read'], 'the order of servers is not that of the configuration');
+  t.deepEqual(
+    await client.toolNames(),
+    ['slow_one', 'fs_read'],
+    'the order of servers is not that of the configuration',
+  );
 });
 
 test('a server that fails to start is tried again; its status says why', async (t) => {
@@ -90,7 +109,10 @@ test('a call whose server dies gets a clear error; the lists stay; the next call
   for (const events of puppet.events.splice(0)) events.closed(new Error('killed'));
   const { response } = await pending;
   t.is(response.error?.code, -32000);
-  t.regex(response.error?.message ?? '', /server "mortal" stopped while it was answering \(killed\); it is restarted, try again/);
+  t.regex(
+    response.error?.message ?? '',
+    /server "mortal" stopped while it was answering \(killed\); it is restarted, try again/,
+  );
   t.deepEqual(await client.toolNames(), ['mortal_one']);
   await until(() => board.servers()[0]?.state === 'ready' && board.servers()[0]?.restarts === 1);
   const next = client.request('tools/call', { name: 'mortal_one', arguments: {} });
@@ -131,7 +153,11 @@ test('a client that cancels is not answered, and its server is told', async (t) 
   const call = puppet.calls[0] as UpstreamCall;
   let told = '';
   call.onCancel = (reason) => (told = `${reason.kind} ${reason.message}`);
-  board.notify(client.session, { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'mine', reason: 'changed my mind' } });
+  board.notify(client.session, {
+    jsonrpc: '2.0',
+    method: 'notifications/cancelled',
+    params: { requestId: 'mine', reason: 'changed my mind' },
+  });
   t.is(told, 'client changed my mind');
   await t.throwsAsync(call.answer, { instanceOf: CallFailure });
   await client.request('ping');
@@ -140,7 +166,10 @@ test('a client that cancels is not answered, and its server is told', async (t) 
 
 test('a storm of list changes makes few lists and tells only those who see a difference', async (t) => {
   const puppet = new Puppet('storm');
-  const grants = { near: { token: 'near-secret-token-1', tools: { allow: ['storm:*'] } }, far: { token: 'far-secret-token-01', tools: { allow: ['fs:*'] } } };
+  const grants = {
+    near: { token: 'near-secret-token-1', tools: { allow: ['storm:*'] } },
+    far: { token: 'far-secret-token-01', tools: { allow: ['fs:*'] } },
+  };
   const { host, board } = await startHost([puppet.plugin, echoServer('fs', ['read'])], { grants });
   t.teardown(() => host.stop());
   await until(() => board.servers().every(({ state }) => state === 'ready'));
@@ -149,7 +178,8 @@ test('a storm of list changes makes few lists and tells only those who see a dif
   t.deepEqual([await near.toolNames(), await far.toolNames()], [['storm_one'], ['fs_read']]);
   const before = puppet.lists;
   puppet.tools = ['one', 'two'];
-  for (let count = 0; count < 500; count += 1) puppet.events[0]?.notification({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' });
+  for (let count = 0; count < 500; count += 1)
+    puppet.events[0]?.notification({ jsonrpc: '2.0', method: 'notifications/tools/list_changed' });
   await until(() => near.heard.length > 0);
   t.deepEqual(await near.toolNames(), ['storm_one', 'storm_two']);
   await new Promise((resolve) => setTimeout(resolve, 300));

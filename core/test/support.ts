@@ -1,6 +1,18 @@
 // What the core's tests share: a host made of given plugins, and clients of both eras that speak to its board as a transport would.
 import { configFrom, definePlugin, Host, localServer, localTool, z } from '../src/index.ts';
-import type { Answer, BoardApi, Capabilities, Grant, JsonObject, Log, Plugin, Reply, RpcMessage, RpcResponse, Session } from '../src/index.ts';
+import type {
+  Answer,
+  BoardApi,
+  Capabilities,
+  Grant,
+  JsonObject,
+  Log,
+  Plugin,
+  Reply,
+  RpcMessage,
+  RpcResponse,
+  Session,
+} from '../src/index.ts';
 
 /** A log that keeps its lines. */
 export function keepLog(): { scope(plugin: string): Log; lines: string[] } {
@@ -16,7 +28,12 @@ export function keepLog(): { scope(plugin: string): Log; lines: string[] } {
 export async function startHost(
   plugins: readonly (Plugin | [Plugin, JsonObject])[],
   config: JsonObject = {},
-): Promise<{ host: Host; board: BoardApi; lines: string[]; configure(next: typeof plugins, config?: JsonObject): Promise<void> }> {
+): Promise<{
+  host: Host;
+  board: BoardApi;
+  lines: string[];
+  configure(next: typeof plugins, config?: JsonObject): Promise<void>;
+}> {
   const { lines, ...logs } = keepLog();
   const known = new Map<string, Plugin>();
   const make = (list: typeof plugins, rest: JsonObject) => {
@@ -30,14 +47,25 @@ export async function startHost(
   };
   const load = (key: string) => {
     const plugin = known.get(key);
-    return plugin === undefined ? Promise.reject(new Error(`no plugin ${key}`)) : Promise.resolve({ plugin, from: 'test', version: undefined });
+    return plugin === undefined
+      ? Promise.reject(new Error(`no plugin ${key}`))
+      : Promise.resolve({ plugin, from: 'test', version: undefined });
   };
   const host = await Host.start(await make(plugins, config), logs, { load });
-  return { host, board: host.board, lines, configure: async (next, rest = config) => host.reload(await make(next, rest)) };
+  return {
+    host,
+    board: host.board,
+    lines,
+    configure: async (next, rest = config) => host.reload(await make(next, rest)),
+  };
 }
 
 /** A plugin that registers one in-process server whose tools echo their name and arguments. */
-export function echoServer(name: string, tools: readonly string[], isolation: 'shared' | 'task' | 'session' = 'task'): Plugin {
+export function echoServer(
+  name: string,
+  tools: readonly string[],
+  isolation: 'shared' | 'task' | 'session' = 'task',
+): Plugin {
   return definePlugin({
     id: `server-${name.toLowerCase().replaceAll('_', '-')}`,
     apiVersion: 1,
@@ -53,7 +81,9 @@ export function echoServer(name: string, tools: readonly string[], isolation: 's
               name: tool,
               description: `echo of ${tool}`,
               input: z.looseObject({}),
-              run: (args, { state }: { state: { lease: string } }) => ({ content: [{ type: 'text', text: JSON.stringify({ server: name, tool, args, lease: state.lease }) }] }),
+              run: (args, { state }: { state: { lease: string } }) => ({
+                content: [{ type: 'text', text: JSON.stringify({ server: name, tool, args, lease: state.lease }) }],
+              }),
             }),
           ),
         }),
@@ -87,7 +117,12 @@ export class TestClient {
     if (!envelope) session.outlet = (message) => this.#hear(message);
   }
 
-  static async old(board: BoardApi, grant: Grant = board.defaultGrant, capabilities: JsonObject = {}, server?: string): Promise<TestClient> {
+  static async old(
+    board: BoardApi,
+    grant: Grant = board.defaultGrant,
+    capabilities: JsonObject = {},
+    server?: string,
+  ): Promise<TestClient> {
     const params = { protocolVersion: '2025-11-25', capabilities, clientInfo: { name: 'test', version: '1' } };
     const { session } = await board.open({ transport: 'test', grant, server, params });
     return new TestClient(board, session, false);
@@ -102,15 +137,26 @@ export class TestClient {
     const stream: RpcMessage[] = [];
     return new Promise((resolve) => {
       const reply: Reply = {
-        answer: (answer: Answer) => resolve({ response: JSON.parse(answer.encode(id).toString()) as RpcResponse, stream }),
+        answer: (answer: Answer) =>
+          resolve({ response: JSON.parse(answer.encode(id).toString()) as RpcResponse, stream }),
         notify: (message) => void stream.push(message),
         ask: (message) => {
           stream.push(message);
           this.#hear(message);
         },
       };
-      const envelope = { protocolVersion: '2026-07-28', capabilities: this.capabilities, clientInfo: undefined, logLevel: undefined };
-      this.board.handle(this.session, { jsonrpc: '2.0', id, method, params }, reply, this.#envelope ? envelope : undefined);
+      const envelope = {
+        protocolVersion: '2026-07-28',
+        capabilities: this.capabilities,
+        clientInfo: undefined,
+        logLevel: undefined,
+      };
+      this.board.handle(
+        this.session,
+        { jsonrpc: '2.0', id, method, params },
+        reply,
+        this.#envelope ? envelope : undefined,
+      );
     });
   }
 
@@ -121,15 +167,21 @@ export class TestClient {
   }
 
   /** Calls a tool of {@link echoServer}: what it echoed, or undefined when the call was refused. */
-  async echo(name: string, args: JsonObject = {}): Promise<{ server: string; tool: string; args: JsonObject; lease: string } | undefined> {
+  async echo(
+    name: string,
+    args: JsonObject = {},
+  ): Promise<{ server: string; tool: string; args: JsonObject; lease: string } | undefined> {
     const { response } = await this.request('tools/call', { name, arguments: args });
     const content = response.result?.['content'] as { text: string }[] | undefined;
-    return content === undefined || response.result?.['isError'] === true ? undefined : JSON.parse(content[0]?.text ?? '');
+    return content === undefined || response.result?.['isError'] === true
+      ? undefined
+      : JSON.parse(content[0]?.text ?? '');
   }
 
   #hear(message: RpcMessage): void {
     this.heard.push(message);
-    if ('method' in message && 'id' in message) this.board.deliver(this.session, { jsonrpc: '2.0', id: message.id, result: this.onAsked(message) });
+    if ('method' in message && 'id' in message)
+      this.board.deliver(this.session, { jsonrpc: '2.0', id: message.id, result: this.onAsked(message) });
   }
 }
 

@@ -19,7 +19,10 @@ const userWithBrowser: Log = {
 };
 
 const { scenario, version, context, url } = readSituation();
-const { url: proxied, close } = await startProxy({ type: 'http', url, ...signingIn(scenario, context) }, userWithBrowser);
+const { url: proxied, close } = await startProxy(
+  { type: 'http', url, ...signingIn(scenario, context) },
+  userWithBrowser,
+);
 const client = newClient(version);
 try {
   await client.connect(new StreamableHTTPClientTransport(new URL(proxied)));
@@ -30,7 +33,10 @@ try {
 }
 
 /** The member `oauth` of the server's entry: what a user would configure for the client that the suite registered, or describes. */
-function signingIn(scenario: string, { client_id: clientId, client_secret: clientSecret, issuer }: ScenarioContext): JsonObject {
+function signingIn(
+  scenario: string,
+  { client_id: clientId, client_secret: clientSecret, issuer }: ScenarioContext,
+): JsonObject {
   if (!scenario.startsWith('auth/')) return {};
   // The suites know a client by this address; nothing is fetched from it.
   const clientMetadataUrl = 'https://conformance-test.local/client-metadata.json';

@@ -1,6 +1,10 @@
 // A client for the client suites: connects to the address it is given and plays the scenario that the suite names. The
 // scripts live in client/.
-import { type OAuthClientProvider, StreamableHTTPClientTransport, UnauthorizedError } from '@modelcontextprotocol/client';
+import {
+  type OAuthClientProvider,
+  StreamableHTTPClientTransport,
+  UnauthorizedError,
+} from '@modelcontextprotocol/client';
 import { AutomaticProvider } from './client/authorization.ts';
 import { playScenario, type ScenarioContext } from './client/scenarios.ts';
 import { newClient, readSituation } from './client/situation.ts';

@@ -3,17 +3,22 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { Host } from 'plugboard';
+import { Host, configFrom } from 'plugboard';
 import type { JsonObject, Log } from 'plugboard';
-import { configFrom } from 'plugboard';
 
 /** The name under which the upstream is configured: the suites are given the endpoint of this one server. */
 export const serverName = 'fixture';
 
 /** Starts a proxy with the plugins `http` and `upstream` in this process. */
-export async function startProxy(upstream: JsonObject, log: Log = quiet): Promise<{ url: string; host: Host; close(): Promise<void> }> {
+export async function startProxy(
+  upstream: JsonObject,
+  log: Log = quiet,
+): Promise<{ url: string; host: Host; close(): Promise<void> }> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'plugboard-conformance-'));
-  const config = await configFrom({ plugins: { http: { port: 0 } }, mcpServers: { [serverName]: upstream } }, directory);
+  const config = await configFrom(
+    { plugins: { http: { port: 0 } }, mcpServers: { [serverName]: upstream } },
+    directory,
+  );
   const host = await Host.start(config, { scope: () => log });
   const { url } = host.service<{ address(): { url: string } }>('http')?.address() ?? {};
   const close = async () => {
@@ -23,7 +28,12 @@ export async function startProxy(upstream: JsonObject, log: Log = quiet): Promis
   return { url: `${url}/${serverName}`, host, close };
 }
 
-const quiet: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: (message) => process.stderr.write(`${message}\n`) };
+const quiet: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: (message) => process.stderr.write(`${message}\n`),
+};
 
 if (import.meta.filename === process.argv[1]) {
   const { url, close } = await startProxy(JSON.parse(process.argv[2] ?? '{}') as JsonObject);

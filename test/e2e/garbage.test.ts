@@ -292,6 +292,11 @@ function withoutMeta({ _meta: _, ...rest }: JsonObject): JsonObject {
 
 const targets = ['child', 'old', 'new'] as const;
 
+/** Calls that report nothing go to the tool that answers at once: over HTTP as JSON, not as a stream. */
+function toolOf({ steps }: Call, index: number): string {
+  return `${targets[index % targets.length] ?? 'child'}_${steps === 0 ? 'echo' : 'wait'}`;
+}
+
 async function targetServers(t: ExecutionContext): Promise<JsonObject> {
   const [old, young] = await Promise.all([httpUpstream(t, 'old'), httpUpstream(t, 'new')]);
   return { child: { ...scripted(), isolation: 'shared' }, old: { url: old.url }, new: { url: young.url } };
@@ -307,9 +312,8 @@ test.serial('HTTP: ids and progress tokens of any kind come back as they came, a
       await Promise.all(
         clients.flatMap((client, offset) =>
           batch.map(async (call, index) => {
-            const target = targets[(index + offset) % targets.length] ?? 'child';
-            const { id: _, ...rest } = { id: call.id, ...paramsOf(call, `${target}_wait`) };
-            judge(call, (await client.request('tools/call', rest, call.id)).messages);
+            const params = paramsOf(call, toolOf(call, index + offset));
+            judge(call, (await client.request('tools/call', params, call.id)).messages);
           }),
         ),
       );
@@ -329,7 +333,7 @@ for (const era of ['old', 'new'] as const) {
       fc.asyncProperty(calls, async (batch) => {
         client.received.length = 0;
         const answers = batch.map((call, index) => {
-          const params = paramsOf(call, `${targets[index % targets.length] ?? 'child'}_wait`);
+          const params = paramsOf(call, toolOf(call, index));
           const meta = { ...envelope(), ...(params['_meta'] as JsonObject | undefined) };
           return client.request('tools/call', era === 'old' ? params : { ...params, _meta: meta }, call.id);
         });

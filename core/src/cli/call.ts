@@ -65,8 +65,8 @@ function hear(method: string, params: JsonObject | undefined, output: Console): 
   const { progress, total, message, data } = params;
   if (method === 'notifications/progress') {
     output.note(
-      [`… ${String(progress)}${total === undefined ? '' : ` of ${String(total)}`}`, message]
-        .filter((part) => part !== undefined)
+      ['…', progress, ...(total === undefined ? [] : ['of', total]), message]
+        .filter((part) => typeof part === 'string' || typeof part === 'number')
         .join(' '),
     );
   } else if (method === 'notifications/message')

@@ -121,7 +121,7 @@ export class Client {
     const response = await this.#exchange('POST', JSON.stringify(message), signal);
     const status = response.statusCode ?? 0;
     if (status >= 200 && status < 300) return response;
-    throw await this.#refusal(response, status, String(message['method'] ?? 'response'));
+    throw await this.#refusal(response, status, typeof message['method'] === 'string' ? message['method'] : 'response');
   }
 
   async #refusal(response: IncomingMessage, status: number, method: string): Promise<PlugboardError> {

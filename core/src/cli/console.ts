@@ -21,7 +21,7 @@ export class Console {
 
   constructor(json: boolean) {
     this.json = json;
-    this.animated = process.stderr.isTTY === true && !json && process.env['TERM'] !== 'dumb';
+    this.animated = process.stderr.isTTY && !json && process.env['TERM'] !== 'dumb';
     // Whoever read the output may be gone (`plugboard tools | head`): no fault, and no reason for a proxy to end.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   }

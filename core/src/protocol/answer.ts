@@ -20,7 +20,13 @@ export class Answer {
   /** HTTP status to use where the transport has one; 200 unless told otherwise. */
   readonly status: number | undefined;
 
-  private constructor(bytes: Buffer | undefined, idStart: number, idEnd: number, message: RpcResponse | undefined, status?: number) {
+  private constructor(
+    bytes: Buffer | undefined,
+    idStart: number,
+    idEnd: number,
+    message: RpcResponse | undefined,
+    status?: number,
+  ) {
     this.#bytes = bytes;
     this.#idStart = idStart;
     this.#idEnd = idEnd;
@@ -59,7 +65,9 @@ export class Answer {
     if (this.#message === undefined) {
       const text = this.#bytes?.toString('utf8') ?? '{}';
       this.#message =
-        this.#idStart < 0 ? { jsonrpc: '2.0', result: JSON.parse(text) as JsonObject } : (JSON.parse(text) as RpcResponse);
+        this.#idStart < 0
+          ? { jsonrpc: '2.0', result: JSON.parse(text) as JsonObject }
+          : (JSON.parse(text) as RpcResponse);
     }
     return this.#message;
   }
@@ -139,7 +147,9 @@ export function findResponseId(bytes: Buffer): IdPlace | undefined {
   if (bytes[0] !== 0x7b || bytes.includes(newline)) return undefined;
   if (startsWith(bytes, idFirstHead)) {
     const place = readInteger(bytes, idFirstHead.length);
-    return place !== undefined && bytes.toString('latin1', place.end, place.end + 10) === ',"result":' ? place : undefined;
+    return place !== undefined && bytes.toString('latin1', place.end, place.end + 10) === ',"result":'
+      ? place
+      : undefined;
   }
   if (!startsWith(bytes, resultHead) && !startsWith(bytes, resultLastHead)) return undefined;
   return readLastInteger(bytes);

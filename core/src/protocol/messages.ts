@@ -136,7 +136,9 @@ export function isNotification(message: unknown): message is RpcNotification {
 
 /** True when a parsed message is a response: a result or an error, no method. */
 export function isResponse(message: unknown): message is RpcResponse {
-  return isObject(message) && message['method'] === undefined && (isObject(message['result']) || isObject(message['error']));
+  return (
+    isObject(message) && message['method'] === undefined && (isObject(message['result']) || isObject(message['error']))
+  );
 }
 
 /** The `_meta` of a request's params, if it has one. */

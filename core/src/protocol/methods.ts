@@ -50,7 +50,9 @@ export const listMethods: { readonly [Kind in ListKind]: ListMethod } = {
 export const listKinds = Object.keys(listMethods) as readonly ListKind[];
 
 /** The kind of list that a method asks for. */
-export const listKindOf: ReadonlyMap<string, ListKind> = new Map(listKinds.map((kind) => [listMethods[kind].method, kind]));
+export const listKindOf: ReadonlyMap<string, ListKind> = new Map(
+  listKinds.map((kind) => [listMethods[kind].method, kind]),
+);
 
 /** Methods that only one era has; all others are in both (2026-07-28, changes). */
 const onlyIn: ReadonlyMap<string, Era> = new Map<string, Era>([

@@ -9,12 +9,22 @@ export interface HeaderDeclaration {
   readonly type: 'string' | 'integer' | 'boolean';
 }
 
-export type HeaderScan = { readonly declarations: readonly HeaderDeclaration[]; readonly fault?: undefined } | { readonly fault: string };
+export type HeaderScan =
+  | { readonly declarations: readonly HeaderDeclaration[]; readonly fault?: undefined }
+  | { readonly fault: string };
 
 const keyword = 'x-mcp-header';
 const token = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** Keywords whose subschemas are reached by `properties` alone are fine; a declaration anywhere else makes the tool invalid. */
-const branches = ['items', 'prefixItems', 'contains', 'additionalProperties', 'unevaluatedProperties', 'unevaluatedItems', 'propertyNames'];
+const branches = [
+  'items',
+  'prefixItems',
+  'contains',
+  'additionalProperties',
+  'unevaluatedProperties',
+  'unevaluatedItems',
+  'propertyNames',
+];
 const lists = ['oneOf', 'anyOf', 'allOf', 'not', 'if', 'then', 'else'];
 const maps = ['patternProperties', 'dependentSchemas', '$defs', 'definitions'];
 const maxDepth = 64;
@@ -33,7 +43,12 @@ export function scanHeaders(inputSchema: JsonObject): HeaderScan {
   return scan;
 }
 
-function visit(schema: unknown, path: readonly string[], reachable: boolean, found: HeaderDeclaration[]): string | undefined {
+function visit(
+  schema: unknown,
+  path: readonly string[],
+  reachable: boolean,
+  found: HeaderDeclaration[],
+): string | undefined {
   if (Array.isArray(schema)) return first(schema, (each) => visit(each, path, reachable, found));
   if (!isObject(schema)) return undefined;
   if (path.length > maxDepth) return `the schema nests deeper than ${maxDepth}`;
@@ -45,7 +60,9 @@ function visit(schema: unknown, path: readonly string[], reachable: boolean, fou
   return (
     first(properties, ([name, child]) => visit(child, [...path, name], reachable, found)) ??
     first([...branches, ...lists], (name) => visit(schema[name], [...path, `<${name}>`], false, found)) ??
-    first(maps, (name) => visit(isObject(schema[name]) ? Object.values(schema[name]) : undefined, [...path, `<${name}>`], false, found))
+    first(maps, (name) =>
+      visit(isObject(schema[name]) ? Object.values(schema[name]) : undefined, [...path, `<${name}>`], false, found),
+    )
   );
 }
 
@@ -57,14 +74,22 @@ function first<Item>(items: readonly Item[], fault: (item: Item) => string | und
   return undefined;
 }
 
-function declare(schema: JsonObject, path: readonly string[], reachable: boolean, found: HeaderDeclaration[]): string | undefined {
+function declare(
+  schema: JsonObject,
+  path: readonly string[],
+  reachable: boolean,
+  found: HeaderDeclaration[],
+): string | undefined {
   const name = schema[keyword];
   const type = schema['type'];
   const place = path.join('.') || 'the schema itself';
-  if (!reachable || path.length === 0) return `${place}: ${keyword} is allowed only on properties reached by "properties" alone`;
+  if (!reachable || path.length === 0)
+    return `${place}: ${keyword} is allowed only on properties reached by "properties" alone`;
   if (typeof name !== 'string' || !token.test(name)) return `${place}: ${keyword} is not a header name`;
-  if (type !== 'string' && type !== 'integer' && type !== 'boolean') return `${place}: ${keyword} needs a string, integer or boolean`;
-  if (found.some((other) => other.name.toLowerCase() === name.toLowerCase())) return `${place}: ${keyword} "${name}" is declared twice`;
+  if (type !== 'string' && type !== 'integer' && type !== 'boolean')
+    return `${place}: ${keyword} needs a string, integer or boolean`;
+  if (found.some((other) => other.name.toLowerCase() === name.toLowerCase()))
+    return `${place}: ${keyword} "${name}" is declared twice`;
   found.push({ name, path, type });
   return undefined;
 }

@@ -4,7 +4,12 @@ import { isObject, metaKey, metaOf, rpcCode } from './messages.ts';
 import type { Era, Implementation, JsonObject, RpcErrorBody, RpcResponse } from './messages.ts';
 import type { Caller } from '../upstream-call.ts';
 
-const envelopeKeys: readonly string[] = [metaKey.protocolVersion, metaKey.clientCapabilities, metaKey.clientInfo, metaKey.logLevel];
+const envelopeKeys: readonly string[] = [
+  metaKey.protocolVersion,
+  metaKey.clientCapabilities,
+  metaKey.clientInfo,
+  metaKey.logLevel,
+];
 
 /** Results that carry caching hints in the new era (2026-07-28, caching). */
 const cached = new Set([
@@ -18,7 +23,11 @@ const cached = new Set([
 
 /** Old params → new: adds the per-request envelope of the caller. */
 export function paramsForNew(params: JsonObject | undefined, caller: Caller, protocolVersion: string): JsonObject {
-  const meta: JsonObject = { ...metaOf(params), [metaKey.protocolVersion]: protocolVersion, [metaKey.clientCapabilities]: caller.capabilities };
+  const meta: JsonObject = {
+    ...metaOf(params),
+    [metaKey.protocolVersion]: protocolVersion,
+    [metaKey.clientCapabilities]: caller.capabilities,
+  };
   if (caller.clientInfo !== undefined) meta[metaKey.clientInfo] = caller.clientInfo;
   if (caller.logLevel !== undefined) meta[metaKey.logLevel] = caller.logLevel;
   return { ...params, _meta: meta };
@@ -35,7 +44,12 @@ export function paramsForOld(params: JsonObject | undefined): JsonObject | undef
 /** Old result → new: result type, the server's identity, and caching hints where the new era wants them. */
 export function resultForNew(method: string, result: JsonObject, serverInfo: Implementation): JsonObject {
   const hints = cached.has(method) ? { ttlMs: 0, cacheScope: 'private' } : undefined;
-  return { resultType: 'complete', ...hints, ...result, _meta: { ...metaOf(result), [metaKey.serverInfo]: serverInfo } };
+  return {
+    resultType: 'complete',
+    ...hints,
+    ...result,
+    _meta: { ...metaOf(result), [metaKey.serverInfo]: serverInfo },
+  };
 }
 
 /** New result → old: everything that the old era's strict clients do not know is taken away. */
@@ -59,17 +73,27 @@ export function errorForNew(error: RpcErrorBody, params: JsonObject | undefined)
 /** New error → old. */
 export function errorForOld(method: string, error: RpcErrorBody): RpcErrorBody {
   const named = isObject(error.data) && error.data['uri'] !== undefined;
-  return method === 'resources/read' && error.code === rpcCode.invalidParams && named ? { ...error, code: rpcCode.resourceNotFound } : error;
+  return method === 'resources/read' && error.code === rpcCode.invalidParams && named
+    ? { ...error, code: rpcCode.resourceNotFound }
+    : error;
 }
 
 /** The HTTP status of an error code in the new era (2026-07-28, Streamable HTTP: status codes). */
 export function statusOf(code: number): number {
   if (code === rpcCode.methodNotFound) return 404;
-  return code === rpcCode.headerMismatch || code === rpcCode.missingCapability || code === rpcCode.unsupportedVersion ? 400 : 200;
+  return code === rpcCode.headerMismatch || code === rpcCode.missingCapability || code === rpcCode.unsupportedVersion
+    ? 400
+    : 200;
 }
 
 /** A whole answer translated for a client of the other era; the answer itself when the eras are the same. */
-export function translateAnswer(answer: Answer, to: Era, method: string, params: JsonObject | undefined, serverInfo: Implementation): Answer {
+export function translateAnswer(
+  answer: Answer,
+  to: Era,
+  method: string,
+  params: JsonObject | undefined,
+  serverInfo: Implementation,
+): Answer {
   const message: RpcResponse = answer.message;
   if (message.error !== undefined) {
     const error = to === 'new' ? errorForNew(message.error, params) : errorForOld(method, message.error);

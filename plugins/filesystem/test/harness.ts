@@ -40,7 +40,7 @@ export async function register(
     log: { debug: quiet, info: quiet, warn, error: quiet },
     directory,
   };
-  await plugin.apply(api as PluginApi, parsed as never);
+  await plugin.apply(api as PluginApi, parsed);
   if (registered[0] === undefined || registered.length > 1)
     throw new Error(`${registered.length} servers were registered`);
   return registered[0];

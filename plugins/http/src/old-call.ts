@@ -1,7 +1,7 @@
 // Old era: one POST with one request, or a batch of them, and the way its answers take: JSON or an event stream that can be resumed.
 import type { ServerResponse } from 'node:http';
-import { Answer, rpcCode } from 'plugboard';
-import type { OpenRequestHandle, Reply, RequestId, RpcNotification, RpcRequest } from 'plugboard';
+import { rpcCode } from 'plugboard';
+import type { OpenRequestHandle, Reply, RequestId, RpcNotification, RpcRequest, Answer } from 'plugboard';
 import type { ResumableStream } from './event-log.ts';
 import { EventStream } from './event-stream.ts';
 import type { OldSession } from './old-session.ts';

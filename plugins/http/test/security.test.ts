@@ -128,7 +128,7 @@ test('credentials: refused, denied, broken, slow; the token is never repeated', 
 test('it does not listen beyond loopback unless callers need a credential', async (t) => {
   for (const host of ['0.0.0.0', '::', '10.0.0.1', 'proxy.example', '::ffff:127.0.0.1']) {
     const error = await t.throwsAsync(start(t, { host }), { instanceOf: PlugboardError });
-    t.is((error as PlugboardError).code, 'REFUSED_BIND', host);
+    t.is(error.code, 'REFUSED_BIND', host);
     t.true(error?.message.includes(host));
   }
   const board = new FakeBoard();

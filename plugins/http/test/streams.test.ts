@@ -2,7 +2,7 @@
 import test from 'ava';
 import { Answer } from 'plugboard';
 import type { RpcNotification } from 'plugboard';
-import { type TakenCall } from './fake-board.ts';
+import type { TakenCall } from './fake-board.ts';
 import { connectionsOf, OldClient, rawPost, type Reply, start, until } from './harness.ts';
 
 const note = (n: number, filler = ''): RpcNotification => ({

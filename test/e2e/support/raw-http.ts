@@ -134,8 +134,8 @@ export function initializeParams(capabilities: JsonObject = {}): JsonObject {
 }
 
 function nameHeader(method: string, params: JsonObject): Record<string, string> {
-  if (method !== 'tools/call' && method !== 'prompts/get') return {};
-  const name = String(params['name']);
+  if (method !== 'tools/call' && method !== 'prompts/get' && method !== 'resources/read') return {};
+  const name = String(params[method === 'resources/read' ? 'uri' : 'name']);
   return { 'mcp-name': /^[\x21-\x7e]*$/.test(name) ? name : `=?base64?${Buffer.from(name).toString('base64')}?=` };
 }
 
