@@ -79,9 +79,9 @@ async function runEsbuild(root, libFolder, entryPoints, external) {
     target: 'node20.19',
     treeShaking: true,
     legalComments: 'none',
-    // Half the bytes to read at every start; names stay, for stack traces.
-    minifyWhitespace: true,
-    minifySyntax: true,
+    // The engine parses every byte at every start. Stack traces read well with `node --enable-source-maps`.
+    minify: true,
+    sourcemap: 'linked',
     ...(external ? { packages: 'external' } : { banner: { js: banner } }),
     metafile: true,
     write: false,
@@ -135,8 +135,9 @@ async function bundlePackage(root, { folder, entries, external }) {
   writeFileSync(path.join(root, stateFile), JSON.stringify(state));
 
   warnOfLanguages(metafile);
-  const size = outputFiles.reduce((sum, file) => sum + file.contents.length, 0);
-  const summary = `${outputFiles.length} files, ${Math.round(size / 1024)} KiB, ${Date.now() - startedAt} ms`;
+  const code = outputFiles.filter((file) => file.path.endsWith('.js'));
+  const size = code.reduce((sum, file) => sum + file.contents.length, 0);
+  const summary = `${code.length} files, ${Math.round(size / 1024)} KiB, ${Date.now() - startedAt} ms`;
   console.log(`bundle: ${libFolder}: ${summary}`);
 }
 

@@ -11,8 +11,8 @@ const userWithBrowser: Log = {
   debug: () => {},
   info: () => {},
   warn: (message, fields) => {
-    const address = (fields as { signIn?: string } | undefined)?.signIn;
-    if (address === undefined) process.stderr.write(`${message}\n`);
+    const address: unknown = Reflect.get(fields ?? {}, 'signIn');
+    if (typeof address !== 'string') process.stderr.write(`${message}\n`);
     else void open(address);
   },
   error: (message) => process.stderr.write(`${message}\n`),

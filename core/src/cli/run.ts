@@ -2,10 +2,16 @@
 import type { CommanderError } from 'commander';
 import { Console } from './console.ts';
 import { exitCodes } from './exit-codes.ts';
+import { readPlainUp } from './plain-up.ts';
 
 /** Runs one command line (without `node` and the script). Resolves with the exit code. */
 export async function run(args: readonly string[]): Promise<number> {
   const output = new Console(args.includes('--json'));
+  const plain = readPlainUp(args);
+  if (plain !== undefined) {
+    const { up } = await import('./up.ts');
+    return up(plain, output).catch((error: unknown) => output.fail(error));
+  }
   const { buildProgram } = await import('./program.ts');
   let code: number = exitCodes.ok;
   const program = buildProgram(output, (exitCode) => {

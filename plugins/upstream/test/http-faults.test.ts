@@ -2,7 +2,7 @@
 import type { ServerResponse } from 'node:http';
 import test from 'ava';
 import { CallFailure } from 'plugboard';
-import type { RpcRequest } from 'plugboard';
+import type { RpcRequest, Tool } from 'plugboard';
 import { answer, event, events, Scripted, text } from './scripted.ts';
 import type { Posted } from './scripted.ts';
 import { ask, bodyOf, Harness, json, send, serve, textOf, tool, until } from './support.ts';
@@ -193,6 +193,31 @@ test('answers twice, for nobody, late, in batches, and rubbish: nothing is mixed
   t.is(textOf(await tool(connection, 'batch')), 'batch');
   t.deepEqual((await Promise.all([tool(connection, 'swap'), tool(connection, 'swap')])).map(textOf), ['one', 'other']);
   t.true(harness.messages('warn').some((line) => line.includes('late, or twice')));
+});
+
+test('a connection that is closed before an answer: what changes nothing is sent again, what may is not', async (t) => {
+  const server = await Scripted.start(t);
+  const seen: Record<string, number> = {};
+  const dropOnce = (posted: Posted) => {
+    const name = String(posted.params['name'] ?? posted.method);
+    seen[name] = (seen[name] ?? 0) + 1;
+    if (seen[name] === 1) posted.response.destroy();
+    else answer(posted, { tools: [], ...text('second time') });
+  };
+  server.on['tools/list'] = dropOnce;
+  server.on['tools/call'] = dropOnce;
+  server.on['initialize'] = (posted) => {
+    seen['initialize'] = (seen['initialize'] ?? 0) + 1;
+    if (seen['initialize'] === 1) posted.response.destroy();
+    else server.initialize(posted);
+  };
+  const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
+  const { connection } = await harness.connect('s');
+  t.deepEqual((await ask(connection, 'tools/list'))['tools'], []);
+  await t.throwsAsync(tool(connection, 'write'), { message: /broke the connection off before it answered/ });
+  const readOnly: Tool = { name: 'read', inputSchema: { type: 'object' }, annotations: { readOnlyHint: true } };
+  t.is(textOf(await tool(connection, 'read', {}, { tool: readOnly })), 'second time');
+  t.deepEqual(seen, { initialize: 2, 'tools/list': 2, write: 1, read: 2 });
 });
 
 test('a call that hangs: the server is told first, then the request is given up', async (t) => {

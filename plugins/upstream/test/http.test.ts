@@ -170,7 +170,9 @@ test('Mcp-Name and Mcp-Param headers: derived from the tool, encoded where neede
 
 test('era detection over HTTP: configured eras win, 401, 403 and 500 are no evidence and say what to do', async (t) => {
   const { url } = await serveNewEra(t);
+  const asked: string[] = [];
   const refusing = await serve(t, (request, response) => {
+    asked.push(`${request.url?.slice(1, 4)} ${String(request.headers['mcp-method'])}`);
     const status = Number(request.url?.slice(1, 4));
     response
       .writeHead(status, { 'content-type': 'application/json', 'www-authenticate': 'Bearer' })
@@ -211,6 +213,8 @@ test('era detection over HTTP: configured eras win, 401, 403 and 500 are no evid
     texts[4]!,
     /server "page" gave no answer that can be read \(HTTP 200, application\/json\): check that http:\/\/127\.0\.0\.1:\d+\/200 is an MCP endpoint/,
   );
+  const initialized = asked.filter((each) => !each.endsWith('server/discover') && !each.startsWith('200'));
+  t.deepEqual(initialized, []);
   for (const text of [...texts, ...harness.messages()]) t.false(text.includes('sesame'), text);
 });
 

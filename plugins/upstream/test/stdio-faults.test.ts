@@ -160,6 +160,16 @@ test('close ends a child that ignores the end of its input and SIGTERM, and ever
   t.deepEqual(told.closed, []);
 });
 
+test('what a child leaves behind when it exits is ended, too', async (t) => {
+  const harness = await Harness.start(t, { servers: { leaving: faulty('--grandchild') } });
+  const { connection, told } = await harness.connect('leaving');
+  const { grandchild } = rpc(textOf(await tool(connection, 'pids')));
+  t.true(isAlive(grandchild!));
+  t.is(textOf(await tool(connection, 'answerAndExit')), 'last answer');
+  await until('the end of what it left behind', () => !isAlive(grandchild!));
+  await until('closed', () => told.closed.length === 1);
+});
+
 test('a proxy that is killed with SIGKILL leaves no child, not even one that ignores everything', async (t) => {
   const servers = { stubborn: faulty('--ignore-eof', '--grandchild'), other: faulty('--ignore-eof', '--grandchild') };
   const proxy = spawn(process.execPath, [child('proxy'), JSON.stringify({ servers }), 'pids'], {

@@ -1,5 +1,6 @@
-// Preloaded into a proxy by a test: at SIGUSR2 it collects garbage and writes what the process holds to the file PROBE_FILE.
-import { renameSync, writeFileSync } from 'node:fs';
+// Preloaded into a proxy by a test: at SIGUSR2 it collects garbage and writes what the process holds to the file PROBE_FILE; and it tells on
+// stderr when the process is ended by a call instead of by having nothing left to do.
+import { renameSync, writeFileSync, writeSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
@@ -10,6 +11,12 @@ export interface Holdings {
   /** Sockets, pipes, processes, timers that keep it alive, by kind. */
   readonly resources: Record<string, number>;
 }
+
+const exit = process.exit.bind(process);
+process.exit = (code) => {
+  writeSync(2, 'process.exit was called\n');
+  return exit(code);
+};
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

@@ -178,7 +178,7 @@ export class ProxyProcess {
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
       rest = lines.pop() ?? '';
-      for (const line of lines) this.events.push(JSON.parse(line) as ProxyEvent);
+      for (const line of lines) this.#printed(line);
     });
     child.stderr.setEncoding('utf8').on('data', (text: string) => (this.log += text));
     child.stdin.on('error', () => {});
@@ -190,6 +190,15 @@ export class ProxyProcess {
         resolve(code ?? undefined);
       });
     });
+  }
+
+  /** An event; anything else, such as the error with which a start ends, goes to the log. */
+  #printed(line: string): void {
+    try {
+      this.events.push(JSON.parse(line) as ProxyEvent);
+    } catch {
+      this.log += `${line}\n`;
+    }
   }
 
   #event<Name extends ProxyEvent['event']>(name: Name): (ProxyEvent & { event: Name }) | undefined {

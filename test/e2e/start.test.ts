@@ -1,0 +1,105 @@
+// The start: the proxy listens at once, lists what is up, tells of the rest when it comes, and ends as quickly as it came.
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { descendantsOf, isAlive, startProxy, until } from '@plugboard/test-kit';
+import test from 'ava';
+import { rawClient, sendHttp } from './support/raw-http.ts';
+import { clientFor, proxyFor, scripted, stdioAddress } from './support/stand.ts';
+
+/** A server that hears nothing for so long; ms. */
+const slow = (ms: number) => scripted(`--late=${ms}`);
+
+test('a server that needs five seconds holds up nobody, and is announced to open sessions of both eras when it comes', async (t) => {
+  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers: { quick: scripted(), late: slow(5000) } });
+  const isUp = (name: string) => proxy.events.some((each) => each.event === 'server' && each.server.name === name && each.server.state === 'ready');
+  const clients = [await clientFor(t, 'v1', { url: proxy.url }), await clientFor(t, 'v2 new', { url: proxy.url })];
+  for (const client of clients) {
+    t.true((await client.toolNames()).includes('memory_read_graph'), 'the first list has what is up');
+    t.false((await client.call('memory_read_graph')).isError);
+    await client.watch([]);
+  }
+  await until('the quick server is listed', async () => (await clients[0]?.toolNames())?.includes('quick_echo') === true);
+  const names = await Promise.all(clients.map((client) => client.toolNames()));
+  const before = clients.map(({ heard }) => heard.changed.tools);
+  t.false(isUp('late'), 'all this has not waited for the slow server');
+  for (const each of names) t.false(each.includes('late_echo'));
+  for (const [index, client] of clients.entries()) {
+    const told = () => client.heard.changed.tools > (before[index] ?? 0);
+    await until('the late server is announced', async () => told() && (await client.toolNames()).includes('late_echo'));
+    t.is((await client.call('late_echo', { at: 'last' })).text, '{"at":"last"}');
+  }
+});
+
+test('health tells the truth: alive at once, ready when the last server is', async (t) => {
+  const proxy = await proxyFor(t, { mcpServers: { quick: scripted(), late: slow(2500), ends: scripted('--exit') } });
+  const get = async (path: string) => {
+    const { status, text } = await sendHttp(proxy.url, { method: 'GET', path });
+    return { status, body: JSON.parse(text) as { ready?: boolean; servers?: { name: string; state: string; reason?: string }[] } };
+  };
+  t.is((await get('/healthz')).status, 200);
+  const first = await get('/readyz');
+  t.is(first.status, 503);
+  t.false(first.body.ready);
+  t.like(first.body.servers?.find(({ name }) => name === 'late'), { state: 'starting' });
+  await until('the late server is ready', async () => (await get('/readyz')).body.servers?.find(({ name }) => name === 'late')?.state === 'ready');
+  const failed = await get('/readyz');
+  t.is(failed.status, 503);
+  t.regex(failed.body.servers?.find(({ name }) => name === 'ends')?.reason ?? '', /no licence found/);
+  await proxy.configure({ mcpServers: { quick: scripted(), late: slow(2500) } });
+  await until('it is ready without the failed server', async () => (await get('/readyz')).status === 200);
+});
+
+test('over stdio it answers at once as well, and a client that leaves during the start leaves nothing behind', async (t) => {
+  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers: { late: slow(4000) } });
+  const started = performance.now();
+  const client = await clientFor(t, 'v2 old', stdioAddress(proxy.folder, proxy.configFile));
+  t.true((await client.toolNames()).includes('memory_read_graph'));
+  t.log(`the first list came after ${Math.round(performance.now() - started)} ms`);
+  await until('the late server is announced', async () => client.heard.changed.tools > 0 && (await client.toolNames()).includes('late_echo'));
+});
+
+test('it stops by itself, whatever its servers and clients are doing', async (t) => {
+  const mcpServers = { never: slow(600_000), ends: scripted('--exit'), good: scripted(), missing: { command: 'no-such-program' } };
+  const env = { NODE_OPTIONS: `--import ${new URL('./servers/probe.js', import.meta.url).href}` };
+  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers }, { env });
+  const client = await rawClient('old', proxy.url);
+  await until('the good server is up', async () => (await client.toolNames()).includes('good_echo'));
+  t.is(await client.call('good_echo'), '{}');
+  const children = descendantsOf(proxy.pid);
+  t.true(children.length >= 3);
+  t.is(await proxy.stop(), 0);
+  t.deepEqual(children.filter(isAlive), []);
+  // Otherwise something was left open, and the proxy ended itself after a while.
+  t.notRegex(proxy.log, /process\.exit was called/);
+});
+
+test('twenty servers come up, no more than four of them starting at a time', async (t) => {
+  const names = Array.from({ length: 20 }, (_, n) => `server${n}`);
+  const mcpServers = Object.fromEntries(names.map((name) => [name, slow(300)]));
+  const proxy = await proxyFor(t, { mcpServers });
+  const ready = () => proxy.events.filter((each) => each.event === 'server' && each.server.state === 'ready').length;
+  const counts: number[] = [];
+  const counting = setInterval(() => counts.push(descendantsOf(proxy.pid).length - ready()), 20);
+  const servers = await proxy.ready().finally(() => clearInterval(counting));
+  t.true(servers.every(({ state, tools }) => state === 'ready' && tools > 0));
+  const client = await rawClient('new', proxy.url);
+  const listed = await client.toolNames();
+  for (const name of names) t.true(listed.includes(`${name}_echo`));
+  // One more watches over them, and a server is ready a moment before it is reported.
+  t.true(Math.max(...counts) <= 4 + 1 + 4, `${Math.max(...counts)} were starting`);
+});
+
+test('a port that is taken, and an address that may not be used: said in one line, with what to do, and nothing is left', async (t) => {
+  const taken = createServer();
+  await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
+  t.teardown(() => taken.close());
+  const { port } = taken.address() as AddressInfo;
+  const config = { mcpServers: { child: scripted(`--mark=taken-${process.pid}`) } };
+  const refused = await t.throwsAsync(startProxy(config, { args: ['--port', String(port)] }));
+  t.regex(refused?.message ?? '', new RegExp(`127\\.0\\.0\\.1:${port}|port ${port}`));
+  t.regex(refused?.message ?? '', /another process listens there/);
+  t.regex(refused?.message ?? '', /--port|plugins\.http\.port/);
+  const open = await t.throwsAsync(startProxy({ plugins: { http: { host: '0.0.0.0' } } }));
+  t.regex(open?.message ?? '', /grants/);
+  t.regex(open?.message ?? '', /REFUSED_BIND|127\.0\.0\.1/);
+});
