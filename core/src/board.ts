@@ -155,7 +155,7 @@ export class Board implements BoardApi {
   }
 
   hasServer(grant: Grant, server: string): boolean {
-    return this.#maker.serversOf(grant).some(({ name }) => name === server);
+    return this.#maker.visibleTo(grant).some(({ name }) => name === server);
   }
 
   async open({ transport, grant, server, params }: OpenRequest): Promise<{ session: Session; result: JsonObject }> {
@@ -209,7 +209,7 @@ export class Board implements BoardApi {
       return exchange;
     }
     open?.set(request.id, exchange);
-    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') this.#listen(exchange);
+    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#listen(exchange);
     else this.#answer(exchange);
     return exchange;
   }
@@ -231,23 +231,32 @@ export class Board implements BoardApi {
   }
 
   /** New era: a stream of change notices; stays open until the client closes it, the session ends, or nothing was asked for. */
-  #listen(exchange: Exchange): void {
+  async #listen(exchange: Exchange): Promise<void> {
     const { session, request, view, reply, signal } = exchange;
     const filter = readFilter(request.params?.['notifications']);
     if (filter === undefined) {
       exchange.answer(Answer.error(rpcCode.invalidParams, 'subscriptions/listen needs params.notifications'));
       return;
     }
+    let unwatch = () => {};
     const end = () => {
       this.#listeners.delete(ear);
+      unwatch();
       signal.removeEventListener('abort', end);
       const meta = { [metaKey.subscriptionId]: request.id, [metaKey.serverInfo]: this.#serverInfo };
       exchange.answer(Answer.result({ resultType: 'complete', _meta: meta }));
     };
     const ear = streamListener({ session, view, filter, reply, id: request.id, end });
     this.#listeners.add(ear);
+    if (filter.uris.size > 0) {
+      // A change between our word and the server's would be lost: it is asked first.
+      unwatch = await this.#requests.watch(exchange, filter.uris, ear).catch((error: unknown) => {
+        this.report(error);
+        return () => {};
+      });
+      if (signal.aborted) return unwatch();
+    }
     exchange.notify(acknowledgement(filter, request.id));
-    if (filter.uris.size > 0) this.#requests.watchResources();
     if (Object.keys(filter.acknowledged).length === 0) end();
     else signal.addEventListener('abort', end);
   }
@@ -337,9 +346,7 @@ export class Board implements BoardApi {
 
   #fromServer(server: Server, lease: Lease | undefined, message: RpcNotification): void {
     if (message.method === 'notifications/resources/updated') this.#listeners.resourceUpdated(server, lease, message);
-    else if (message.method.endsWith('/list_changed')) {
-      if (lease !== undefined) this.#listeners.changedFor(lease, server, message);
-    } else if (lease !== undefined) for (const session of lease.sessions) session.hear(message);
+    else if (lease !== undefined) for (const session of lease.sessions) session.hear(message);
   }
 
   /** The answer for a fault: a plugin's is named, our own is reported and told without detail. */

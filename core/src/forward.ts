@@ -38,10 +38,16 @@ export function forward(exchange: Exchange, target: Target, forwarding: Forwardi
     : leased.then((lease) => sendOn(lease, exchange, target, forwarding));
 }
 
+/** Sends on an open lease, after the server has been told what the client wants to hear. */
 function sendOn(lease: Lease, exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
+  const told = lease.wantLogs(exchange.caller.logLevel, exchange.caller);
+  const send = () => sendNow(lease, exchange, target, forwarding);
+  return told === undefined ? send() : told.then(send);
+}
+
+function sendNow(lease: Lease, exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
   const { caller } = exchange;
   if (exchange.cancelled) throw new CallFailure('cancelled', 'the client has cancelled');
-  lease.wantLogs(caller.logLevel, caller);
   if (lease.connection.era === caller.era) {
     return send(exchange, lease, makeCall(exchange, target, target.params, exchange, forwarding));
   }

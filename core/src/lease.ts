@@ -54,12 +54,15 @@ export class Lease {
     };
   }
 
-  /** Old-era server: makes it send log messages from `level` on; once per change. Who hears them is decided per message. */
-  wantLogs(level: string | undefined, caller: Caller): void {
-    if (level === undefined || level === this.#logLevel || this.connection.era === 'new') return;
-    if (!isObject(this.connection.info.capabilities['logging'])) return;
+  /**
+   * Old-era server: makes it send log messages from `level` on; once per change. Who hears them is decided per message. A promise when
+   * the server has been told just now: a call that follows must wait for it, or its first messages are lost.
+   */
+  wantLogs(level: string | undefined, caller: Caller): Promise<void> | undefined {
+    if (level === undefined || level === this.#logLevel || this.connection.era === 'new') return undefined;
+    if (!isObject(this.connection.info.capabilities['logging'])) return undefined;
     this.#logLevel = level;
-    this.#tell('logging/setLevel', { level }, caller);
+    return this.#tell('logging/setLevel', { level }, caller);
   }
 
   /** Old-era server: subscribes to a resource for one subscriber; the server is asked once, whoever else wants it. */
@@ -68,7 +71,7 @@ export class Lease {
     if (subscribers !== undefined) subscribers.add(subscriber);
     else {
       this.#subscribed.set(uri, new Set([subscriber]));
-      this.#tell('resources/subscribe', { uri }, caller);
+      void this.#tell('resources/subscribe', { uri }, caller);
     }
   }
 
@@ -77,13 +80,16 @@ export class Lease {
     const subscribers = this.#subscribed.get(uri);
     if (subscribers === undefined || !subscribers.delete(subscriber) || subscribers.size > 0) return;
     this.#subscribed.delete(uri);
-    this.#tell('resources/unsubscribe', { uri }, caller);
+    void this.#tell('resources/unsubscribe', { uri }, caller);
   }
 
-  /** A request whose answer nobody needs. */
-  #tell(method: string, params: { [member: string]: unknown }, caller: Caller): void {
+  /** A request whose answer nobody needs. Resolves when it is there, or when it will not come. */
+  #tell(method: string, params: { [member: string]: unknown }, caller: Caller): Promise<void> {
     const call = new UpstreamCall({ method, params, caller, timeout: 30_000, maxTimeout: 30_000 });
-    call.answer.catch(() => {});
     this.connection.send(call);
+    return call.answer.then(
+      () => {},
+      () => {},
+    );
   }
 }

@@ -20,6 +20,8 @@ export interface LeaseOwner {
   eventsOf(lease: () => Lease | undefined, closed: (reason: Error) => void): ConnectionEvents;
   /** Called for each connection that was opened for callers. */
   opened(connection: Connection): void;
+  /** Called when a lease's connection has gone. */
+  closed(lease: Lease): void;
   warn(message: string): void;
 }
 
@@ -135,7 +137,9 @@ export class Leases {
     // Known to the connection's events before there is one.
     const opened: { lease?: Lease } = {};
     const closed = (reason: Error) => {
-      if (opened.lease !== undefined && this.#leases.get(key.id) === opened.lease) this.#leases.delete(key.id);
+      const { lease } = opened;
+      if (lease !== undefined && this.#leases.get(key.id) === lease) this.#leases.delete(key.id);
+      if (lease !== undefined) this.#owner.closed(lease);
       this.#owner.warn(`server "${this.#owner.definition.name}" ended a connection (${key.id}): ${reason.message}`);
     };
     const connection =
@@ -166,6 +170,7 @@ export class Leases {
 
   #close(lease: Lease): void {
     this.#leases.delete(lease.key.id);
+    this.#owner.closed(lease);
     lease.connection.close().catch((error: unknown) => {
       this.#owner.warn(`server "${this.#owner.definition.name}" did not close cleanly: ${String(error)}`);
     });

@@ -159,14 +159,6 @@ export class Listeners {
     }
   }
 
-  /** A server told the users of one connection that a list changed there: they are told, whatever the catalogue says. */
-  changedFor(lease: Lease, server: Server, message: RpcNotification): void {
-    for (const listener of this.#listeners) {
-      if (listener.wants.has(message.method) && mayHear(listener, server, lease))
-        listener.send({ jsonrpc: '2.0', method: message.method });
-    }
-  }
-
   /** Each view with ears is listed again once; ears are told of what differs. */
   async #announce(): Promise<void> {
     const byView = new Map<View, Listener[]>();

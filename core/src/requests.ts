@@ -259,6 +259,26 @@ export class Requests {
     return Answer.result({});
   }
 
+  /**
+   * Makes the servers of some URIs tell a `subscriptions/listen` stream of their changes; resolves when they have been asked, with the
+   * way to undo it. URIs that nobody serves are left alone.
+   */
+  async watch(exchange: Exchange, uris: ReadonlySet<string>, subscriber: object): Promise<() => void> {
+    const { session, caller, view } = exchange;
+    const leases: (readonly [Lease, string])[] = [];
+    for (const uri of uris) {
+      const name = await this.#serverOfUri(view, uri);
+      const server = name === undefined ? undefined : this.#tools.servers.get(name);
+      if (server !== undefined) leases.push([await server.lease(session, caller), uri]);
+    }
+    for (const [lease, uri] of leases) if (lease.connection.era === 'old') lease.subscribe(uri, subscriber, caller);
+    this.watchResources();
+    return () => {
+      for (const [lease, uri] of leases) if (lease.connection.era === 'old') lease.unsubscribe(uri, subscriber, caller);
+      this.watchResources();
+    };
+  }
+
   /** Tells new-era servers which resources anybody wants to hear of. */
   watchResources(): void {
     const uris = [...this.#tools.listeners.uris()];
@@ -284,7 +304,7 @@ export class Requests {
       return Answer.error(rpcCode.invalidParams, 'logging/setLevel needs one of the log levels of the specification');
     session.logLevel = level;
     for (const server of this.#tools.servers.all()) {
-      for (const lease of server.leases.open()) if (lease.sessions.has(session)) lease.wantLogs(level, caller);
+      for (const lease of server.leases.open()) if (lease.sessions.has(session)) void lease.wantLogs(level, caller);
     }
     return Answer.result({});
   }

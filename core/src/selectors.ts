@@ -28,6 +28,8 @@ export interface RuleMatcher {
   allows(server: string, tool: string): boolean;
   /** True when one allow pattern covers all of the server (`github`, `github:*`, `*`) and no deny pattern does. */
   wholeServer(server: string): boolean;
+  /** False when nothing of the server can be allowed: no allow pattern names it, or a deny pattern covers all of it. */
+  mayAllow(server: string): boolean;
   /** Selectors that match no name of the catalogue. Those that may mean one of the `pending` servers, which are not listed yet, are left out. */
   unmatched(catalogue: Iterable<SelectableName>, pending?: readonly string[]): UnmatchedSelector[];
 }
@@ -65,6 +67,7 @@ export function compileRules(rules: Rules, context: SelectorContext): RuleMatche
   return {
     allows: (server, tool) => allow.has(server, tool) && !deny.has(server, tool),
     wholeServer: (server) => allow.hasWhole(server) && !deny.hasWhole(server),
+    mayAllow: (server) => allow.touches(server) && !deny.hasWhole(server),
     unmatched: (catalogue, pending = []) =>
       findUnmatched([...allow.patterns, ...deny.patterns], catalogue, pending, context),
   };
@@ -115,6 +118,15 @@ class PatternSet {
       this.#literal.get(server)?.has(tool) === true ||
       this.#toolGlobs.get(server)?.some((glob) => glob.matches(tool)) === true ||
       this.#globs.some((pair) => pair.server.matches(server) && pair.tool.matches(tool))
+    );
+  }
+
+  touches(server: string): boolean {
+    return (
+      this.hasWhole(server) ||
+      this.#literal.has(server) ||
+      this.#toolGlobs.has(server) ||
+      this.#globs.some((pair) => pair.server.matches(server))
     );
   }
 

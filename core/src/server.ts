@@ -1,7 +1,7 @@
 // One registered server: its life (start, restart, stop), its catalogue, and the leases on its connections. All of them: `servers.ts`.
 import { setTimeout as setTimer } from 'node:timers/promises';
 import type { ServerState, ServerStatus } from './board-api.ts';
-import { emptyCatalogue, fetchList, proxyCaller } from './catalogue.ts';
+import { emptyCatalogue, proxyCaller } from './catalogue.ts';
 import type { Catalogue } from './catalogue.ts';
 import type {
   Connection,
@@ -15,6 +15,7 @@ import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import { Leases } from './leases.ts';
 import type { LeaseOwner } from './leases.ts';
+import { LiveCatalogue } from './live-catalogue.ts';
 import { rpcCode } from './protocol/messages.ts';
 import type { RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import { listKinds, listMethods } from './protocol/methods.ts';
@@ -54,7 +55,6 @@ export interface ServerEvents {
 }
 
 const backoff = { first: 250, most: 30_000, healthyAfter: 10_000 };
-const debounce = 60;
 /** How long calls in flight may go on when their server is taken away; ms. */
 const drain = 10_000;
 /** How long a call waits for a server that is being started. */
@@ -69,17 +69,20 @@ export class Server implements LeaseOwner {
   restarts = 0;
   info: ServerInfo | undefined;
   era: 'old' | 'new' | undefined;
-  catalogue: Catalogue = emptyCatalogue;
   readonly leases: Leases;
   readonly limits: ServerLimits;
   readonly #events: ServerEvents;
   readonly #gate: Gate;
   readonly #ended = new AbortController();
-  #connection: Connection | undefined;
+  /** The catalogue's connection while the server is up. */
+  #live: LiveCatalogue | undefined;
+  #catalogue: Catalogue = emptyCatalogue;
+  /** Lists of servers that change them for one grant: by grant, from the connection that said so. */
+  readonly #variants = new Map<string, LiveCatalogue>();
+  #failures = 0;
+  readonly #waiting = new Set<() => void>();
   #settled: Promise<void>;
   #settle!: () => void;
-  #stale = new Set<ListKind>();
-  #refreshing: NodeJS.Timeout | undefined;
   #watchedUris: readonly string[] = [];
 
   constructor(definition: ServerDefinition, plugin: string, limits: ServerLimits, gate: Gate, events: ServerEvents) {
@@ -97,13 +100,23 @@ export class Server implements LeaseOwner {
     return this.#ended.signal;
   }
 
+  /** What the server offers; while it is down, what it offered last. */
+  get catalogue(): Catalogue {
+    return this.#live?.current ?? this.#catalogue;
+  }
+
+  /** What the server offers to one grant: some change their lists for the connection that asked for it. */
+  catalogueFor(grant: string): Catalogue {
+    return this.#variants.get(grant)?.current ?? this.catalogue;
+  }
+
   get name(): string {
     return this.definition.name;
   }
 
   /** Keeps the server up until it is stopped. Returns at once. */
   start(): void {
-    void this.#live();
+    void this.#stayUp();
   }
 
   /** Resolves when the server is ready or has failed, at the latest after `limit` ms. */
@@ -126,9 +139,10 @@ export class Server implements LeaseOwner {
   async stop(): Promise<void> {
     this.#ended.abort();
     this.state = 'stopped';
-    clearTimeout(this.#refreshing);
     this.#settle();
-    await Promise.allSettled([this.#connection?.close(), this.leases.closeAll()]);
+    for (const variant of this.#variants.values()) variant.stop();
+    this.#live?.stop();
+    await Promise.allSettled([this.#live?.connection.close(), this.leases.closeAll()]);
   }
 
   /** The connection for a caller's requests. Throws or rejects with {@link CallFailure}. */
@@ -137,10 +151,11 @@ export class Server implements LeaseOwner {
     return this.leases.get(session, caller);
   }
 
-  /** New era: which resources to be told about, on the catalogue connection. */
+  /** New era: which resources to be told about. */
   watchResources(uris: readonly string[]): void {
     this.#watchedUris = uris;
-    if (this.#connection !== undefined) this.#listen(this.#connection);
+    if (this.#live !== undefined) this.#listen(this.#live.connection);
+    for (const { connection } of this.leases.open()) this.opened(connection);
   }
 
   status(): ServerStatus {
@@ -163,7 +178,7 @@ export class Server implements LeaseOwner {
     };
   }
 
-  async #live(): Promise<void> {
+  async #stayUp(): Promise<void> {
     let wait = backoff.first;
     const { signal } = this.#ended;
     while (!signal.aborted) {
@@ -173,7 +188,9 @@ export class Server implements LeaseOwner {
         await this.#gate.run(() => this.#connect(closed.resolve));
         this.state = 'ready';
         this.reason = undefined;
+        this.#failures = 0;
         this.#settle();
+        for (const wake of this.#waiting) wake();
         this.#events.changed(this, new Set(listKinds));
         this.#fail(await closed.promise);
       } catch (error) {
@@ -206,20 +223,25 @@ export class Server implements LeaseOwner {
       await connection.close();
       throw new Error('stopped');
     }
+    const changed = (kinds: ReadonlySet<ListKind>) => this.#events.changed(this, kinds);
+    const live = this.#catalogueOf(connection, changed);
     try {
       this.info = connection.info;
       this.era = connection.era;
-      await this.#fetch(connection, listKinds);
+      await live.fetch(listKinds);
     } catch (error) {
       await connection.close();
       throw error;
     }
-    this.#connection = connection;
+    this.#live = live;
     this.#listen(connection);
   }
 
   #fail(error: unknown): void {
-    this.#connection = undefined;
+    this.#catalogue = this.catalogue;
+    this.#live?.stop();
+    this.#live = undefined;
+    this.#failures += 1;
     if (this.state === 'stopped') return;
     this.leases.dropShared();
     this.state = 'failed';
@@ -233,46 +255,56 @@ export class Server implements LeaseOwner {
     return new Promise((resolve) => (this.#settle = resolve));
   }
 
-  async #fetch(connection: Connection, kinds: readonly ListKind[]): Promise<void> {
-    const lists = await Promise.all(kinds.map((kind) => fetchList(connection, kind, this.limits.startTimeout)));
-    const catalogue: Record<string, unknown> = { ...this.catalogue };
-    const ttls = lists.flatMap((list) => (list.ttlMs === undefined ? [] : [list.ttlMs]));
-    for (const [index, kind] of kinds.entries()) {
-      const list = lists[index];
-      catalogue[kind] = list?.items ?? [];
-      for (const reason of list?.dropped ?? []) this.warn(`server "${this.name}": left out ${reason}`);
-    }
-    catalogue['ttlMs'] = ttls.length === 0 ? 0 : Math.min(...ttls);
-    this.catalogue = catalogue as unknown as Catalogue;
-  }
-
-  /** Collects change notices for a moment, then fetches each list once. */
-  #refreshSoon(kinds: readonly ListKind[]): void {
-    for (const kind of kinds) this.#stale.add(kind);
-    if (this.#refreshing !== undefined) return;
-    this.#refreshing = setTimeout(() => void this.#refresh(), debounce);
-  }
-
-  async #refresh(): Promise<void> {
-    const kinds = [...this.#stale];
-    this.#stale = new Set();
-    const connection = this.#connection;
-    try {
-      if (connection !== undefined) await this.#fetch(connection, kinds);
-      this.#events.changed(this, new Set(kinds));
-    } catch (error) {
-      this.warn(`server "${this.name}" did not list again, its last lists stay: ${String(error)}`);
-    }
-    this.#refreshing = undefined;
-    if (this.#stale.size > 0) this.#refreshSoon([]);
-  }
-
   /** The catalogue's connection, for servers that are shared. Rejects with {@link CallFailure} while the server is down. */
   async shared(): Promise<Connection> {
-    await this.settled(patience);
-    if (this.#connection === undefined)
+    // One that has just died is back in a moment; one that keeps failing is not waited for.
+    if (this.#live === undefined && this.#failures < 3) await this.#up(patience);
+    if (this.#live === undefined)
       throw new CallFailure('gone', `server "${this.name}" is not running: ${this.reason ?? 'it is still starting'}`);
-    return this.#connection;
+    return this.#live.connection;
+  }
+
+  /** Resolves when the server is up, at the latest after `limit` ms. */
+  async #up(limit: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, limit);
+      this.#waiting.add(wake);
+    });
+  }
+
+  #catalogueOf(connection: Connection, changed: (kinds: ReadonlySet<ListKind>) => void): LiveCatalogue {
+    const warn = (message: string) => this.warn(`server "${this.name}" ${message}`);
+    return new LiveCatalogue({ connection, known: this.#catalogue, timeout: this.limits.startTimeout, changed, warn });
+  }
+
+  /** Lists have changed on a connection. What a lease says counts for its grant, whose calls go there. */
+  #listsChanged(lease: Lease | undefined, kinds: readonly ListKind[]): void {
+    this.#live?.refreshSoon(kinds);
+    const grant = lease?.key.grant;
+    if (lease === undefined || grant === undefined) return;
+    let variant = this.#variants.get(grant);
+    if (variant?.connection !== lease.connection) {
+      variant?.stop();
+      variant = this.#catalogueOf(lease.connection, (changed) => this.#events.changed(this, changed));
+      variant.current = this.catalogue;
+      this.#variants.set(grant, variant);
+    }
+    variant.refreshSoon(kinds);
+  }
+
+  /** A lease's connection has gone, and with it what it listed for its grant. */
+  closed(lease: Lease): void {
+    const { grant } = lease.key;
+    const variant = grant === undefined ? undefined : this.#variants.get(grant);
+    if (grant === undefined || variant === undefined || variant.connection !== lease.connection) return;
+    variant.stop();
+    this.#variants.delete(grant);
+    this.#events.changed(this, new Set(listKinds));
   }
 
   /** A connection with a process of its own tells of changes that the catalogue's never hears of. */
@@ -300,8 +332,8 @@ export class Server implements LeaseOwner {
     return {
       notification: (message) => {
         const kinds = listKinds.filter((kind) => listMethods[kind].changed === message.method);
-        if (kinds.length > 0) this.#refreshSoon(kinds);
-        this.#events.notification(this, lease(), message);
+        if (kinds.length > 0) this.#listsChanged(lease(), kinds);
+        else this.#events.notification(this, lease(), message);
       },
       request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message)),
       closed,

@@ -186,6 +186,12 @@ export class ListingMaker {
       .filter((server) => server.definition.owner === undefined || server.definition.owner === grant.id);
   }
 
+  /** The servers of which a grant may use anything. The others do not exist for it. */
+  visibleTo(grant: Grant): Server[] {
+    const all = [grant.tools, grant.resources, grant.prompts].flatMap((rules) => (rules === undefined ? [] : [this.matcher(rules)]));
+    return this.serversOf(grant).filter(({ name }) => all.some((matcher) => matcher.mayAllow(name)));
+  }
+
   /** Compiled rules; compiled again when the set of servers changes, on which bare selectors depend. */
   matcher(rules: Rules): RuleMatcher {
     const kept = this.#matchers.get(rules);
@@ -206,7 +212,7 @@ export class ListingMaker {
     const selected: EntryOf[Kind][] = [];
     for (const server of servers) {
       const allows = this.#selection(view.grant, kind, server.name);
-      for (const definition of server.catalogue[kind]) {
+      for (const definition of server.catalogueFor(view.grant.id)[kind]) {
         const own = String(definition[listMethods[kind].key]);
         if (allows(own)) selected.push(this.#entry(kind, server.name, own, definition, view.server === undefined));
       }

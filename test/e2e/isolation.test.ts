@@ -2,11 +2,13 @@
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { JsonObject } from 'plugboard';
+import { until } from '@plugboard/test-kit';
 import type { ProxyProcess } from '@plugboard/test-kit';
 import { startFixture } from '../conformance/fixture.ts';
 import { initializeParams, rawClient, sendHttp } from './support/raw-http.ts';
 import type { RawClient, RawClientOptions } from './support/raw-http.ts';
-import { proxyFor, scripted } from './support/stand.ts';
+import type { ClientKind } from './support/sdk-clients.ts';
+import { clientFor, proxyFor, scripted } from './support/stand.ts';
 
 const eras = ['old', 'new'] as const;
 const tokens = {
@@ -189,6 +191,36 @@ test('processes are shared as far as their isolation says', async (t) => {
   t.not(bob.task, first.task);
   t.is(new Set([first.session, second.session, modern.session, bob.session]).size, 4);
 });
+
+for (const serverEra of eras) {
+  test(`changes of a server of the ${serverEra} era are told to those who may see what has changed, and to nobody else`, async (t) => {
+    const fixture = await startFixture({ era: serverEra, transport: 'http' });
+    t.teardown(() => fixture.close());
+    const half = { token: tokens.bob, tools: { allow: ['f:test_simple_text'] } };
+    const mcpServers = { f: { url: fixture.url } };
+    const proxy = await proxyFor(t, { mcpServers, grants: { alice: { token: tokens.alice, tools: { allow: ['f'] } }, bob: half } });
+    await proxy.ready();
+    const connect = (token: string, kind: ClientKind) =>
+      clientFor(t, kind, { url: proxy.url, headers: { authorization: `Bearer ${token}` } });
+    const kinds = ['v2 old', 'v2 new'] as const;
+    const [alice, bob] = await Promise.all([tokens.alice, tokens.bob].map((token) => Promise.all(kinds.map((kind) => connect(token, kind)))));
+    const uri = 'test://watched-resource';
+    for (const client of [...(alice ?? []), ...(bob ?? [])]) {
+      await client.toolNames();
+      // A client of the old era is refused what it may not see; one of the new era just hears nothing of it.
+      await client.watch([uri]).catch((error: unknown) => t.regex(String(error), /Resource not found/));
+    }
+    await alice?.[0]?.call('f_test_trigger_tool_change');
+    await alice?.[0]?.call('f_test_trigger_resource_update', { uri });
+    for (const { heard, era } of alice ?? []) {
+      await until(`alice (${era}) hears of the tools`, () => heard.changed.tools > 0);
+      await until(`alice (${era}) hears of the resource`, () => heard.updated.length > 0);
+    }
+    // What would come to bob has come by the time that his next answers have.
+    for (const client of bob ?? []) await client.call('f_test_simple_text');
+    for (const { heard, era } of bob ?? []) t.deepEqual(heard, { logs: [], updated: [], changed: { tools: 0, prompts: 0, resources: 0 } }, era);
+  });
+}
 
 for (const serverEra of eras) {
   test(`resources, prompts and half-finished calls of a server of the ${serverEra} era belong to those who may use it`, async (t) => {

@@ -1,12 +1,10 @@
 // The plugin `upstream`: registers a server for every entry of `mcpServers`. How servers are opened is in `stdio/` and `http/`.
 import { definePlugin } from 'plugboard';
 import type { ServerDefinition } from 'plugboard';
-import { openHttp } from './http/open.ts';
 import { optionsSchema } from './options.ts';
 import { settingsOf } from './settings.ts';
 import type { ServerSettings } from './settings.ts';
 import { Shared } from './shared.ts';
-import { openStdio } from './stdio/open.ts';
 
 export default definePlugin({
   id: 'upstream',
@@ -33,10 +31,15 @@ function definition(shared: Shared, settings: ServerSettings): ServerDefinition 
     isolation,
     timeout,
     maxTimeout,
-    fingerprint: settings.definition,
-    open: (key, events, signal) =>
-      settings.kind === 'stdio'
-        ? openStdio(shared, settings, key, events, signal)
-        : openHttp(shared, settings, key, events, signal),
+    fingerprint: `${settings.definition} ${shared.key}`,
+    // Each half is loaded with the first server that needs it: the proxy is listening by then.
+    open: async (key, events, signal) => {
+      if (settings.kind === 'http') {
+        const { openHttp } = await import('./http/open.ts');
+        return openHttp(shared, settings, key, events, signal);
+      }
+      const { openStdio } = await import('./stdio/open.ts');
+      return openStdio(shared, settings, key, events, signal);
+    },
   };
 }

@@ -14,6 +14,8 @@ const all = new Map<string, Resources>();
 
 /** Limits, log and resources of one generation. */
 export class Shared {
+  /** Tells limits apart that an open connection has been made with. */
+  readonly key: string;
   readonly limits: Limits;
   readonly log: Log;
   readonly verdicts = verdicts;
@@ -27,7 +29,8 @@ export class Shared {
   constructor(limits: Limits, log: Log) {
     this.limits = limits;
     this.log = log;
-    this.#resources = resourcesFor(limits, log);
+    this.key = keyOf(limits);
+    this.#resources = resourcesFor(this.key, limits, log);
     this.watchdog = this.#resources.watchdog;
     this.pools = this.#resources.pools;
     this.authorizers = this.#resources.authorizers;
@@ -74,12 +77,15 @@ class Resources {
 }
 
 /** One set of resources per set of limits. */
-function resourcesFor(limits: Limits, log: Log): Resources {
-  const key = `${limits.maxMessageBytes} ${limits.maxSockets}`;
+function resourcesFor(key: string, limits: Limits, log: Log): Resources {
   let resources = all.get(key);
   if (resources === undefined) {
     resources = new Resources(key, limits, log);
     all.set(key, resources);
   }
   return resources;
+}
+
+function keyOf({ maxMessageBytes, maxSockets }: Limits): string {
+  return `${maxMessageBytes} ${maxSockets}`;
 }

@@ -3,6 +3,7 @@ import test from 'ava';
 import { CallFailure } from 'plugboard';
 import type { RpcNotification, Tool } from 'plugboard';
 import { serveEverything, serveNewEra, serveStateless } from './http-servers.ts';
+import { events, Scripted } from './scripted.ts';
 import { ask, Harness, send, serve, textOf, tool, until } from './support.ts';
 
 const nobody = { notify: () => {}, ask: () => Promise.reject(new Error('nobody')) };
@@ -40,13 +41,18 @@ test('server-everything over Streamable HTTP: session, calls, progress, notices,
   ]);
   const asked = (await tool(connection, 'trigger-elicitation-request', {}, { relay }))['content'];
   t.true(JSON.stringify(asked).includes('Ada'));
-  // Sent by a timer after start, so it belongs to no call and comes on the GET stream.
-  await until('roots/list', () => told.requests.some(({ method }) => method === 'roots/list'));
+  // It belongs to no call, so it comes on the GET stream; the server asks again when it is told of a change.
+  let waited = 0;
+  await until('roots/list', () => {
+    waited += 1;
+    if (waited % 100 === 0) connection.notify('notifications/roots/list_changed');
+    return told.requests.some(({ method }) => method === 'roots/list');
+  });
   const [session] = sessions.values();
-  session?.server.sendToolListChanged();
-  await until('the notice', () =>
-    told.notifications.some(({ method }) => method === 'notifications/tools/list_changed'),
-  );
+  await until('the notice', () => {
+    session?.server.sendToolListChanged();
+    return told.notifications.some(({ method }) => method === 'notifications/tools/list_changed');
+  });
   const afterStart = seen.filter(({ headers }) => headers['mcp-session-id'] !== undefined);
   t.true(afterStart.every(({ headers }) => headers['mcp-protocol-version'] === '2025-11-25'));
   t.true(seen.every(({ headers }) => headers['x-key'] === 'abc'));
@@ -272,4 +278,23 @@ test('100 calls at once over few sockets, cancelled and answered, leave nothing 
   t.true(cancelled.length <= 20);
   const result = await ask(connection, 'tools/list');
   t.true(Array.isArray(result['tools']));
+});
+
+test('100 connections opened and closed: no session is left at the server, no socket once the plugin has stopped', async (t) => {
+  const server = await Scripted.start(t);
+  server.get = (_request, response) => void events(response);
+  const harness = new Harness();
+  await harness.apply({ maxSockets: 20, servers: { s: { url: server.url } } });
+  for (let round = 0; round < 10; round += 1) {
+    const opened = await Promise.all(Array.from({ length: 10 }, () => harness.connect('s')));
+    await Promise.all(opened.map(({ connection }) => tool(connection, 'echo', { round })));
+    t.is(server.sessions.size, 10);
+    await Promise.all(opened.map(({ connection }) => connection.close()));
+    t.is(server.sessions.size, 0);
+  }
+  t.is(server.count('initialize'), 100);
+  await harness.stop();
+  await until('no connection to be left', () => {
+    return new Promise((resolve) => server.http.getConnections((_error, count) => resolve(count === 0)));
+  });
 });
