@@ -154,7 +154,7 @@ export class Listeners {
   resourceUpdated(server: Server, lease: Lease | undefined, message: RpcNotification): void {
     const uri = String(message.params?.['uri']);
     for (const listener of this.#listeners) {
-      if (!listener.uris.has(uri) || !mayHear(listener, server, lease)) continue;
+      if (!listener.uris.has(uri) || !mayHear(listener, server, lease, uri)) continue;
       listener.send(message);
     }
   }
@@ -200,9 +200,8 @@ function tell(listener: Listener, digests: ReadonlyMap<ListKind, string>): void 
   for (const method of methods) listener.send({ jsonrpc: '2.0', method });
 }
 
-/** True when what this server says on this connection is for the listener. */
-function mayHear({ session, view }: Listener, server: Server, lease: Lease | undefined): boolean {
-  if (view.server !== undefined && view.server !== server.name) return false;
-  if (server.definition.owner !== undefined && server.definition.owner !== session.grant.id) return false;
+/** True when what this server says of a resource, on this connection, is for the listener. */
+function mayHear({ session, view }: Listener, server: Server, lease: Lease | undefined, uri: string): boolean {
+  if (!view.allows('resources', server.name, uri)) return false;
   return lease === undefined || lease.key.kind === 'shared' || lease.sessions.has(session);
 }

@@ -96,6 +96,11 @@ export class View {
     this.#maker = maker;
   }
 
+  /** True when the grant's rules let it see an item of a server. */
+  allows(kind: ListKind, server: string, own: string): boolean {
+    return (this.server === undefined || this.server === server) && this.#maker.allows(this.grant, kind, server, own);
+  }
+
   /** True when a listing was made and something has changed since. */
   outdated(kind: ListKind): boolean {
     const kept = this.#listings.get(kind);
@@ -177,6 +182,11 @@ export class ListingMaker {
   /** The rules of a grant changed. */
   grantChanged(grant: Grant): void {
     this.#grantEpochs.set(grant, (this.#grantEpochs.get(grant) ?? 0) + 1);
+  }
+
+  /** True when the rules of a grant let it see an item of a server. */
+  allows(grant: Grant, kind: ListKind, server: string, own: string): boolean {
+    return this.serversOf(grant).some(({ name }) => name === server) && this.#selection(grant, kind, server)(own);
   }
 
   /** The servers a grant can see at all: the common ones and its own. */

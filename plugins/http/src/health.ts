@@ -32,10 +32,8 @@ export class Health {
     const ready = servers.every(isReady);
     const counts = { starting: 0, ready: 0, failed: 0, stopped: 0 };
     for (const server of servers) counts[server.state] += 1;
-    const visible =
-      grant === undefined
-        ? undefined
-        : servers.filter((server) => this.#board.hasServer(grant, server.name)).map(describe);
+    const named = grant === undefined ? [] : servers.filter((server) => this.#board.hasServer(grant, server.name));
+    const visible = named.length === 0 && servers.length > 0 ? undefined : named.map(describe);
     this.#responder.json(response, ready ? 200 : 503, JSON.stringify({ ready, counts, servers: visible }));
   }
 

@@ -51,6 +51,16 @@ export class Attempt {
   }
 }
 
+/** A promise's value; `undefined` when it has none after so many ms. Leaves no timer behind. */
+export async function within<Value>(promise: Promise<Value>, ms: number): Promise<Value | undefined> {
+  const over = new AbortController();
+  try {
+    return await Promise.race([promise, pause(ms, over.signal)]);
+  } finally {
+    over.abort();
+  }
+}
+
 /** Resolves after so many ms; `undefined` stands for "nothing happened" in a race. */
 export function pause(ms: number, signal?: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {

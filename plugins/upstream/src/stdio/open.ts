@@ -1,6 +1,6 @@
 // Opens a stdio server: starts it, finds out its era, shakes hands.
 import type { Connection, ConnectionEvents, Era, LeaseKey, RpcErrorBody, RpcResponse, ServerInfo } from 'plugboard';
-import { Attempt, pause } from '../attempt.ts';
+import { Attempt, within } from '../attempt.ts';
 import { EventGate } from '../event-gate.ts';
 import {
   initializeParams,
@@ -74,7 +74,7 @@ class Opening {
   async #detect(): Promise<Connection> {
     const door = this.#start();
     const answer = this.#discover(door);
-    const found = await this.#guard(door, Promise.race([answer, pause(this.#shared.limits.probeTimeout)]));
+    const found = await this.#guard(door, within(answer, this.#shared.limits.probeTimeout));
     if (found?.kind === 'new') return this.#connected(door, 'new', found.info);
     if (found?.kind === 'unknown') return this.#giveUp(door, this.#unknown(found.versions));
     if (found === undefined) return this.#silent(door, answer);
@@ -116,7 +116,7 @@ class Opening {
   async #initializeHere(door: Door, limit: number): Promise<Connection | undefined> {
     const response = await this.#guard(
       door,
-      Promise.race([door.channel.ask('initialize', initializeParams(this.#key)).catch(() => undefined), pause(limit)]),
+      within(door.channel.ask('initialize', initializeParams(this.#key)).catch(() => undefined), limit),
     );
     if (response?.result === undefined) return undefined;
     return this.#initialized(door, response);
