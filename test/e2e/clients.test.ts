@@ -11,13 +11,27 @@ import type { JsonObject } from 'plugboard';
 import { startFixture } from '../conformance/fixture.ts';
 import { clientKinds } from './support/sdk-clients.ts';
 import type { ClientKind, SdkClient } from './support/sdk-clients.ts';
-import { clientFor, everything, fixtureChild, folderFor, proxyFor, root, stdioAddress } from './support/stand.ts';
+import {
+  clientFor,
+  everything,
+  fixtureChild,
+  folderFor,
+  proxyFor,
+  root,
+  scripted,
+  stdioAddress,
+} from './support/stand.ts';
 
 const transports = ['http', 'stdio'] as const;
 type Transport = (typeof transports)[number];
 
 /** A client of a kind behind a proxy with this configuration, over HTTP to a running proxy or over stdio to its own. */
-async function connect(t: ExecutionContext, kind: ClientKind, transport: Transport, config: JsonObject): Promise<SdkClient> {
+async function connect(
+  t: ExecutionContext,
+  kind: ClientKind,
+  transport: Transport,
+  config: JsonObject,
+): Promise<SdkClient> {
   if (transport === 'http') {
     const proxy = await proxyFor(t, config);
     await proxy.ready();
@@ -28,7 +42,7 @@ async function connect(t: ExecutionContext, kind: ClientKind, transport: Transpo
   const file = path.join(folder, 'plugboard.json');
   await writeFile(file, JSON.stringify(config));
   const client = await clientFor(t, kind, stdioAddress(folder, file));
-  const servers = Object.keys((config['mcpServers'] ?? {}) as JsonObject);
+  const servers = Object.keys(config['mcpServers'] ?? {});
   await until('all servers are listed', async () => {
     const names = await client.toolNames();
     return servers.every((server) => names.some((name) => name.startsWith(`${server}_`)));
@@ -38,18 +52,24 @@ async function connect(t: ExecutionContext, kind: ClientKind, transport: Transpo
 
 for (const kind of clientKinds) {
   for (const transport of transports) {
-    test.serial(`${kind} over ${transport}: lists and calls tools of the servers in the process and of one from the ecosystem`, async (t) => {
-      const plugins = { memory: {}, filesystem: { root: '.' } };
-      const client = await connect(t, kind, transport, { plugins, mcpServers: { everything } });
-      await clientUsesTools(t, client);
-    });
+    test.serial(
+      `${kind} over ${transport}: lists and calls tools of the servers in the process and of one from the ecosystem`,
+      async (t) => {
+        const plugins = { memory: {}, filesystem: { root: '.' } };
+        const client = await connect(t, kind, transport, { plugins, mcpServers: { everything } });
+        await clientUsesTools(t, client);
+      },
+    );
     for (const era of ['old', 'new'] as const) {
-      test.serial(`${kind} over ${transport} and a server of the ${era} era over HTTP: everything passes through`, async (t) => {
-        const fixture = await startFixture({ era, transport: 'http' });
-        t.teardown(() => fixture.close());
-        const client = await connect(t, kind, transport, { plugins: {}, mcpServers: { f: { url: fixture.url } } });
-        await clientUsesEverything(t, client);
-      });
+      test.serial(
+        `${kind} over ${transport} and a server of the ${era} era over HTTP: everything passes through`,
+        async (t) => {
+          const fixture = await startFixture({ era, transport: 'http' });
+          t.teardown(() => fixture.close());
+          const client = await connect(t, kind, transport, { plugins: {}, mcpServers: { f: { url: fixture.url } } });
+          await clientUsesEverything(t, client);
+        },
+      );
     }
   }
 }
@@ -63,6 +83,26 @@ for (const era of ['old', 'new'] as const) {
   }
 }
 
+test.serial('names that are too long with the prefix of a client are shortened, and reach their tools', async (t) => {
+  const server = 'a-server-with-a-name-of-forty-characters';
+  const long = ['b'.repeat(30), `${'b'.repeat(29)}c`, 'b'.repeat(60)];
+  const mcpServers = { [server]: scripted(`--tools=${long.join()}`) };
+  const proxy = await proxyFor(t, { mcpServers, tools: { allow: [`${server}:b*`, `${server}:echo`] } });
+  await proxy.ready();
+  for (const kind of clientKinds) {
+    const client = await clientFor(t, kind, { url: proxy.url });
+    const names = await client.toolNames();
+    t.is(new Set(names).size, 4);
+    for (const name of names) {
+      t.regex(`mcp__plugboard__${name}`, /^[A-Za-z0-9_-]{1,64}$/);
+      t.is((await client.call(name, { name })).text, JSON.stringify({ name }));
+    }
+    // At the server's own endpoint names are as they are.
+    const own = await clientFor(t, kind, { url: `${proxy.url}/${server}` });
+    t.deepEqual((await own.toolNames()).toSorted(), [...long, 'echo'].toSorted());
+  }
+});
+
 test.serial('the v2 client that finds out the era by itself takes the newest', async (t) => {
   const proxy = await proxyFor(t, { plugins: { memory: {} } });
   for (const address of [{ url: proxy.url }, stdioAddress(proxy.folder, proxy.configFile)]) {
@@ -74,11 +114,18 @@ test.serial('the v2 client that finds out the era by itself takes the newest', a
 });
 
 test.serial('the inspector on the command line lists and calls, over HTTP and stdio', async (t) => {
-  const proxy = await proxyFor(t, { plugins: { memory: {}, filesystem: { root: '.' } } }, { files: { 'a.txt': 'inspected' } });
+  const proxy = await proxyFor(
+    t,
+    { plugins: { memory: {}, filesystem: { root: '.' } } },
+    { files: { 'a.txt': 'inspected' } },
+  );
   await proxy.ready();
   const { command, args } = commandLine('up', '--stdio', '--config', proxy.configFile);
   // Behind `--` stands what the inspector starts, with arguments of its own.
-  for (const [before, after] of [[[proxy.url], []], [[], ['--', command, ...args]]] as const) {
+  for (const [before, after] of [
+    [[proxy.url], []],
+    [[], ['--', command, ...args]],
+  ] as const) {
     const { tools } = await inspect([...before, '--method', 'tools/list', ...after]);
     t.true((tools as { name: string }[]).some(({ name }) => name === 'memory_search_nodes'));
     // The name of the tool comes last, for `--tool-arg` takes all that follows.
@@ -100,7 +147,12 @@ async function clientUsesTools(t: ExecutionContext, client: SdkClient): Promise<
   const tools = await client.tools();
   const names = tools.map((tool) => String(tool['name']));
   t.is(new Set(names).size, names.length);
-  for (const expected of ['memory_create_entities', 'filesystem_read_text_file', 'everything_echo', 'everything_get-sum']) {
+  for (const expected of [
+    'memory_create_entities',
+    'filesystem_read_text_file',
+    'everything_echo',
+    'everything_get-sum',
+  ]) {
     t.true(names.includes(expected), `${expected} is listed among ${names.join(', ')}`);
   }
   const sum = await client.call('everything_get-sum', { a: 20, b: 22 });
@@ -134,7 +186,10 @@ async function usesContent(t: ExecutionContext, client: SdkClient): Promise<void
   t.true(failed.isError);
   t.regex(failed.text, /intentionally returns an error/);
   const kinds = (await client.call('f_test_multiple_content_types')).result['content'] as { type: string }[];
-  t.deepEqual(kinds.map(({ type }) => type), ['text', 'image', 'resource']);
+  t.deepEqual(
+    kinds.map(({ type }) => type),
+    ['text', 'image', 'resource'],
+  );
 
   t.true((await client.resources()).includes('test://static-text'));
   t.true((await client.templates()).includes('test://template/{id}/data'));

@@ -104,6 +104,25 @@ test('a line of 100 MB ends the connection with a clear error, is not kept, and 
   t.is(await client.call('wide_echo', { again: true }), '{"again":true}');
 });
 
+test('a server that stops listing its tools: its last list stays, and nobody waits for it', async (t) => {
+  const mcpServers = { mute: { ...scripted(), isolation: 'shared' }, other: scripted() };
+  const proxy = await proxyFor(t, { mcpServers, limits: { startTimeout: 1000 } });
+  await proxy.ready();
+  for (const era of eras) {
+    const client = await rawClient(era, proxy.url);
+    const names = await client.toolNames();
+    t.is(await client.call('mute_mute'), 'mute');
+    for (let n = 0; n < 20; n += 1) {
+      t.deepEqual(await client.toolNames(), names);
+      t.is(await client.call('mute_echo', { n }), JSON.stringify({ n }));
+      await sleep(20);
+    }
+  }
+  await proxy.logged(/"mute.*did not list again, its last lists stay/);
+  const late = await rawClient('new', proxy.url);
+  t.true((await late.toolNames()).includes('mute_echo'));
+});
+
 test('a server that ends at once, and one whose program does not exist: the others are listed, and it is said why', async (t) => {
   const mcpServers = { ends: scripted('--exit'), missing: { command: 'no-such-program-anywhere' }, good: scripted() };
   const proxy = await proxyFor(t, { mcpServers });
@@ -160,7 +179,10 @@ test('an HTTP server that has forgotten its sessions: the call is repeated in a 
   const opened = upstream.sessions.size;
   upstream.forget();
   const answers = await Promise.all(Array.from({ length: 20 }, (_, n) => client.call('remote_echo', { n })));
-  t.deepEqual(answers, Array.from({ length: 20 }, (_, n) => JSON.stringify({ n })));
+  t.deepEqual(
+    answers,
+    Array.from({ length: 20 }, (_, n) => JSON.stringify({ n })),
+  );
   t.true(upstream.sessions.size <= opened, `${upstream.sessions.size} sessions were opened instead of ${opened}`);
 });
 
@@ -171,25 +193,28 @@ for (const kind of ['a child', 'an HTTP server'] as const) {
     const proxy = await proxyFor(t, { plugins: { http: { port: 0, grace: 300 } }, mcpServers: { server } });
     await proxy.ready();
     const other = await rawClient('old', proxy.url);
-    const told = async (name: string): Promise<boolean> =>
-      kind === 'a child' ? (JSON.parse(await other.call('server_cancelled')) as unknown[]).includes(name) : upstream.cancelled.includes(name);
+    const namesOf = async (what: 'received' | 'cancelled'): Promise<unknown[]> =>
+      kind === 'a child' ? (JSON.parse(await other.call(`server_${what}`)) as unknown[]) : upstream[what];
+    const has = (what: 'received' | 'cancelled', name: string) =>
+      until(`the call "${name}" is ${what}`, async () => (await namesOf(what)).includes(name));
     for (const era of eras) {
       const client = await rawClient(era, proxy.url);
       await client.call('server_echo');
       const broken = begin(client, 'server_hang', { name: `of ${era}` });
-      await sleep(50);
+      await has('received', `of ${era}`);
       client.vanish();
       await t.throwsAsync(broken);
-      await until(`the call of ${era} is taken back`, () => told(`of ${era}`));
+      await has('cancelled', `of ${era}`);
       t.is(await other.call('server_echo', { era }), JSON.stringify({ era }));
     }
     // A client that takes its call back in the old era says so, and stays.
     const client = await clientFor(t, 'v1', { url: proxy.url });
     const giveUp = new AbortController();
     const calling = client.call('server_hang', { name: 'taken back' }, { signal: giveUp.signal });
-    setTimeout(() => giveUp.abort(), 50);
+    await has('received', 'taken back');
+    giveUp.abort();
     await t.throwsAsync(calling);
-    await until('the call is taken back', () => told('taken back'));
+    await has('cancelled', 'taken back');
     t.is((await client.call('server_echo', { still: 'here' })).text, '{"still":"here"}');
   });
 }
@@ -203,13 +228,17 @@ test('a client over stdio that vanishes in mid-call takes the proxy and its serv
     await client.initialize();
     await client.listed('child_spawn', 'old');
     const { result } = await client.request('tools/call', { name: 'child_spawn', arguments: {} }, 'spawn');
-    const grandchild = Number((result?.['content'] as { text: string }[])[0]?.text);
+    const [content] = (result?.['content'] ?? []) as { text: string }[];
+    const grandchild = Number(content?.text);
     client.send({ jsonrpc: '2.0', id: 'hang', method: 'tools/call', params: { name: 'child_hang', arguments: {} } });
     const all = descendantsOf(client.pid);
     t.true(all.includes(grandchild));
     const ended = way === 'SIGKILL' ? client.kill() : client.end();
     t.is(await ended, way === 'SIGKILL' ? undefined : 0);
-    await until(() => `${way}: ${all.filter(isAlive).join()} of ${all.join()} are left`, () => !all.some(isAlive));
+    await until(
+      () => `${way}: ${all.filter(isAlive).join()} of ${all.join()} are left`,
+      () => !all.some(isAlive),
+    );
     t.deepEqual(client.rubbish, []);
   }
 });

@@ -1,16 +1,10 @@
-// Whatever arrives, the proxy stands, every answer is the right one, and nobody else notices: properties, over both transports, through real servers.
-import { writeFile } from 'node:fs/promises';
+// Whatever arrives, the proxy stands and nobody else notices: properties over both transports, with real servers behind. Right calls: ids.test.ts.
 import { connect } from 'node:net';
-import { isDeepStrictEqual } from 'node:util';
 import test from 'ava';
-import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
-import type { JsonObject } from 'plugboard';
-import { httpUpstream } from './support/http-upstream.ts';
 import { envelope, initializeParams, rawClient, sendHttp } from './support/raw-http.ts';
-import type { Message, RawClient } from './support/raw-http.ts';
-import { StdioProxy } from './support/raw-stdio.ts';
-import { folderFor, proxyFor, scripted } from './support/stand.ts';
+import type { RawClient } from './support/raw-http.ts';
+import { proxyFor, scripted, stdioProxyFor } from './support/stand.ts';
 
 fc.configureGlobal({ includeErrorInReport: true });
 
@@ -46,7 +40,16 @@ const anyId = fc.oneof(fc.integer(), fc.string(), fc.constantFrom<unknown>(null,
 const anyParams = fc.oneof(
   fc.record(
     {
-      name: fc.oneof(fc.constantFrom<unknown>('shared_echo', 'memory_read_graph', 'memory_create_entities', '__proto__', 'constructor'), fc.jsonValue()),
+      name: fc.oneof(
+        fc.constantFrom<unknown>(
+          'shared_echo',
+          'memory_read_graph',
+          'memory_create_entities',
+          '__proto__',
+          'constructor',
+        ),
+        fc.jsonValue(),
+      ),
       arguments: fc.oneof(fc.constant({}), fc.jsonValue()),
       uri: fc.jsonValue(),
       cursor: fc.jsonValue(),
@@ -58,7 +61,11 @@ const anyParams = fc.oneof(
       inputResponses: fc.jsonValue(),
       capabilities: fc.jsonValue(),
       protocolVersion: fc.jsonValue(),
-      _meta: fc.oneof(fc.constant<unknown>(envelope()), fc.constant<unknown>({ ...envelope(), progressToken: {} }), fc.jsonValue()),
+      _meta: fc.oneof(
+        fc.constant<unknown>(envelope()),
+        fc.constant<unknown>({ ...envelope(), progressToken: {} }),
+        fc.jsonValue(),
+      ),
     },
     { requiredKeys: [] },
   ),
@@ -99,7 +106,10 @@ const headerText = fc.string({ unit: fc.constantFrom(...'abcXYZ019-_.~!*;,=? "[]
 const anyHeaders = fc.record(
   {
     'mcp-session-id': headerText,
-    'mcp-protocol-version': fc.oneof(fc.constantFrom('2026-07-28', '2025-11-25', '2025-03-26', '9999-99-99'), headerText),
+    'mcp-protocol-version': fc.oneof(
+      fc.constantFrom('2026-07-28', '2025-11-25', '2025-03-26', '9999-99-99'),
+      headerText,
+    ),
     'mcp-method': fc.oneof(fc.constantFrom(...methods.filter((method) => method !== '')), headerText),
     'mcp-name': fc.oneof(fc.constantFrom('shared_echo', '=?base64?///=?='), headerText),
     'mcp-param-x': headerText,
@@ -114,20 +124,46 @@ const anyHeaders = fc.record(
 );
 
 const anyPath = fc.oneof(
-  fc.constantFrom('/mcp', '/mcp', '/mcp', '/mcp/memory', '/mcp/none', '/healthz', '/readyz', '*', 'http://elsewhere.example/mcp'),
+  fc.constantFrom(
+    '/mcp',
+    '/mcp',
+    '/mcp',
+    '/mcp/memory',
+    '/mcp/none',
+    '/healthz',
+    '/readyz',
+    '*',
+    'http://elsewhere.example/mcp',
+  ),
   fc.string({ unit: fc.constantFrom(...'/mcp.%20?#:@shared'), maxLength: 30 }).map((path) => `/${path}`),
 );
-const anyMethod = fc.constantFrom('POST', 'POST', 'POST', 'POST', 'GET', 'DELETE', 'PUT', 'OPTIONS', 'HEAD', 'PATCH', 'TRACE');
+const anyMethod = fc.constantFrom(
+  'POST',
+  'POST',
+  'POST',
+  'POST',
+  'GET',
+  'DELETE',
+  'PUT',
+  'OPTIONS',
+  'HEAD',
+  'PATCH',
+  'TRACE',
+);
 
 /** Another client that works all the time; `stop` tells how many of its calls were answered, all of them rightly. */
 function witness(clients: readonly RawClient[]): { stop(): Promise<number> } {
-  let stopped = false;
+  const stopping = new AbortController();
   const work = async (client: RawClient): Promise<number> => {
     let answered = 0;
-    for (let n = 0; !stopped; n += 1) {
+    for (let n = 0; !stopping.signal.aborted; n += 1) {
       const args = { era: client.era, n, text: `zwölf ${n}` };
-      const [first, second] = await Promise.all([client.call('shared_echo', args), client.call('shared_wait', { ...args, ms: n % 7 })]);
-      if (first !== JSON.stringify(args) || second !== JSON.stringify({ ...args, ms: n % 7 })) throw new Error(`swapped: ${first} ${second}`);
+      const [first, second] = await Promise.all([
+        client.call('shared_echo', args),
+        client.call('shared_wait', { ...args, ms: n % 7 }),
+      ]);
+      if (first !== JSON.stringify(args) || second !== JSON.stringify({ ...args, ms: n % 7 }))
+        throw new Error(`swapped: ${first} ${second}`);
       answered += 2;
     }
     return answered;
@@ -135,32 +171,48 @@ function witness(clients: readonly RawClient[]): { stop(): Promise<number> } {
   const working = clients.map(work);
   return {
     stop: async () => {
-      stopped = true;
+      stopping.abort();
       return (await Promise.all(working)).reduce((sum, each) => sum + each, 0);
     },
   };
 }
 
 test.serial('HTTP: random methods, paths, headers and bodies bring nothing down and disturb nobody', async (t) => {
-  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers: { shared: { ...scripted(), isolation: 'shared' } } });
+  const proxy = await proxyFor(t, {
+    plugins: { memory: {} },
+    mcpServers: { shared: { ...scripted(), isolation: 'shared' } },
+  });
   await proxy.ready();
   const clients = await Promise.all([rawClient('old', proxy.url), rawClient('new', proxy.url)]);
   const working = witness(clients);
   const inside = await rawClient('old', proxy.url);
   await fc.assert(
-    fc.asyncProperty(anyMethod, anyPath, anyHeaders, anyText, fc.boolean(), async (method, path, headers, body, own) => {
-      const leave = AbortSignal.timeout(150);
-      const all = { ...headers, ...(own && { 'mcp-session-id': inside.session ?? '' }) };
-      let status: number | undefined;
-      try {
-        const bodiless = method === 'GET' || method === 'HEAD' || method === 'TRACE';
-        ({ status } = await sendHttp(proxy.url, { method, path, headers: latin(all), ...(!bodiless && { body }), signal: leave }));
-      } catch (error) {
-        // A stream that stays open, and what Node's own parser refuses by closing.
-        if (!leave.aborted && !/ECONNRESET|EPIPE|socket hang up|Parse Error/.test(String(error))) throw error;
-      }
-      if (status !== undefined && status >= 500 && status !== 503) throw new Error(`answered with ${status}`);
-    }),
+    fc.asyncProperty(
+      anyMethod,
+      anyPath,
+      anyHeaders,
+      anyText,
+      fc.boolean(),
+      async (method, path, headers, body, own) => {
+        const leave = AbortSignal.timeout(150);
+        const all = { ...headers, ...(own && { 'mcp-session-id': inside.session ?? '' }) };
+        let status: number | undefined;
+        try {
+          const bodiless = method === 'GET' || method === 'HEAD' || method === 'TRACE';
+          ({ status } = await sendHttp(proxy.url, {
+            method,
+            path,
+            headers: latin(all),
+            ...(!bodiless && { body }),
+            signal: leave,
+          }));
+        } catch (error) {
+          // A stream that stays open, and what Node's own parser refuses by closing.
+          if (!leave.aborted && !/ECONNRESET|EPIPE|socket hang up|Parse Error/.test(String(error))) throw error;
+        }
+        if (status !== undefined && status >= 500 && status !== 503) throw new Error(`answered with ${status}`);
+      },
+    ),
     { numRuns: 1500 },
   );
   t.true((await working.stop()) > 50);
@@ -168,48 +220,77 @@ test.serial('HTTP: random methods, paths, headers and bodies bring nothing down 
   t.notRegex(proxy.log, faults);
 });
 
-test.serial('HTTP: bytes that are no request, cut off and slow ones, bring nothing down and disturb nobody', async (t) => {
-  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers: { shared: { ...scripted(), isolation: 'shared' } } });
-  await proxy.ready();
-  const working = witness([await rawClient('old', proxy.url), await rawClient('new', proxy.url)]);
-  const port = Number(new URL(proxy.url).port);
-  const head = 'POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n';
-  const opening = Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: initializeParams() }));
-  const anyBytes = fc.oneof(
-    fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
-    fc.tuple(anyText, fc.integer({ min: -5, max: 5000 })).map(([body, more]) => Buffer.concat([Buffer.from(`${head}Content-Length: ${body.length + more}\r\n\r\n`), body])),
-    anyText.map((body) => Buffer.concat([Buffer.from(`${head}Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n`), body, Buffer.from('\r\nzz\r\n')])),
-    fc.constantFrom(
-      Buffer.from(`${head}Content-Length: ${opening.length}\r\nContent-Length: 5\r\n\r\n`),
-      Buffer.from(`${head}Content-Length: ${opening.length}\r\nTransfer-Encoding: chunked\r\n\r\n`),
-      Buffer.from('GET /mcp HTTP/1.1\r\n\r\n'),
-      Buffer.from('CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'),
-      Buffer.from('GET /mcp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
-      Buffer.concat([Buffer.from(`${head}Content-Length: ${opening.length}\r\n\r\n`), opening, Buffer.from('rest that is no request')]),
-    ),
-  );
-  await fc.assert(
-    fc.asyncProperty(anyBytes, fc.boolean(), async (bytes, destroys) => {
-      await new Promise<void>((resolve) => {
-        const socket = connect(port, '127.0.0.1', () => {
-          socket.write(bytes);
-          if (destroys) setImmediate(() => socket.destroy());
-          else socket.end();
+test.serial(
+  'HTTP: bytes that are no request, cut off and slow ones, bring nothing down and disturb nobody',
+  async (t) => {
+    const proxy = await proxyFor(t, {
+      plugins: { memory: {} },
+      mcpServers: { shared: { ...scripted(), isolation: 'shared' } },
+    });
+    await proxy.ready();
+    const working = witness([await rawClient('old', proxy.url), await rawClient('new', proxy.url)]);
+    const port = Number(new URL(proxy.url).port);
+    const head =
+      'POST /mcp HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n';
+    const opening = Buffer.from(
+      JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: initializeParams() }),
+    );
+    const anyBytes = fc.oneof(
+      fc.uint8Array({ maxLength: 500 }).map((bytes) => Buffer.from(bytes)),
+      fc
+        .tuple(anyText, fc.integer({ min: -5, max: 5000 }))
+        .map(([body, more]) =>
+          Buffer.concat([Buffer.from(`${head}Content-Length: ${body.length + more}\r\n\r\n`), body]),
+        ),
+      anyText.map((body) =>
+        Buffer.concat([
+          Buffer.from(`${head}Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n`),
+          body,
+          Buffer.from('\r\nzz\r\n'),
+        ]),
+      ),
+      fc.constantFrom(
+        Buffer.from(`${head}Content-Length: ${opening.length}\r\nContent-Length: 5\r\n\r\n`),
+        Buffer.from(`${head}Content-Length: ${opening.length}\r\nTransfer-Encoding: chunked\r\n\r\n`),
+        Buffer.from('GET /mcp HTTP/1.1\r\n\r\n'),
+        Buffer.from('CONNECT localhost:1 HTTP/1.1\r\nHost: localhost\r\n\r\n'),
+        Buffer.from('GET /mcp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'),
+        Buffer.concat([
+          Buffer.from(`${head}Content-Length: ${opening.length}\r\n\r\n`),
+          opening,
+          Buffer.from('rest that is no request'),
+        ]),
+      ),
+    );
+    await fc.assert(
+      fc.asyncProperty(anyBytes, fc.boolean(), async (bytes, destroys) => {
+        await new Promise<void>((resolve) => {
+          const socket = connect(port, '127.0.0.1', () => {
+            socket.write(bytes);
+            if (destroys) setImmediate(() => socket.destroy());
+            else socket.end();
+          });
+          const enough = setTimeout(() => socket.destroy(), 100);
+          socket
+            .on('error', () => {})
+            .on('close', () => (clearTimeout(enough), resolve()))
+            .resume();
         });
-        const enough = setTimeout(() => socket.destroy(), 100);
-        socket.on('error', () => {}).on('close', () => (clearTimeout(enough), resolve())).resume();
-      });
-    }),
-    { numRuns: 600 },
-  );
-  t.true((await working.stop()) > 50);
-  t.true(proxy.running);
-  t.notRegex(proxy.log, faults);
-});
+      }),
+      { numRuns: 600 },
+    );
+    t.true((await working.stop()) > 50);
+    t.true(proxy.running);
+    t.notRegex(proxy.log, faults);
+  },
+);
 
 test.serial('stdio: random lines bring nothing down, and the calls between them are answered rightly', async (t) => {
   t.timeout(180_000);
-  const client = await stdioProxy(t, { plugins: { memory: {} }, mcpServers: { shared: { ...scripted(), isolation: 'shared' } } });
+  const client = await stdioProxyFor(t, {
+    plugins: { memory: {} },
+    mcpServers: { shared: { ...scripted(), isolation: 'shared' } },
+  });
   await client.initialize();
   await client.listed('shared_echo', 'old');
   let n = 0;
@@ -232,132 +313,9 @@ test.serial('stdio: random lines bring nothing down, and the calls between them 
   t.is(await client.end(), 0);
 });
 
-/** One of many calls at the same time. */
-interface Call {
-  readonly id: string | number;
-  readonly token: string | number | undefined;
-  readonly ms: number;
-  readonly steps: number;
-}
-
-const idOrToken = fc.oneof(
-  fc.string({ unit: 'grapheme', maxLength: 20 }),
-  fc.integer(),
-  fc.maxSafeInteger(),
-  fc.constantFrom<string | number>('', '1', 1, 0, '0', 'null', '__proto__', 'constructor', Number.MAX_SAFE_INTEGER),
-);
-const calls: fc.Arbitrary<Call[]> = fc
-  .tuple(
-    fc.uniqueArray(idOrToken, { minLength: 1, maxLength: 25, selector: (value) => JSON.stringify(value) }),
-    fc.uniqueArray(idOrToken, { minLength: 25, maxLength: 25, selector: (value) => JSON.stringify(value) }),
-    fc.infiniteStream(fc.tuple(fc.boolean(), fc.nat(12), fc.nat(3))),
-  )
-  .map(([ids, tokens, rest]) =>
-    ids.map((id, index) => {
-      const [wantsProgress, ms, steps] = rest.next().value;
-      return { id, token: wantsProgress ? tokens[index] : undefined, ms, steps };
-    }),
-  );
-
-function paramsOf({ id, token, ms, steps }: Call, tool: string): JsonObject {
-  return { name: tool, arguments: { mine: id, ms, steps }, ...(token !== undefined && { _meta: { progressToken: token } }) };
-}
-
-/** Throws unless these messages are exactly what the call must bring: its progress with its own token, in order, and its answer with its id. */
-function judge(call: Call, messages: readonly Message[]): void {
-  const params = paramsOf(call, 'any');
-  const steps = call.token === undefined ? 0 : call.steps;
-  const expected = Array.from({ length: steps }, (_, index) => ({ progressToken: call.token, progress: index + 1 }));
-  const progress = messages.filter(({ method }) => method === 'notifications/progress').map((each) => withoutMeta(each['params'] as JsonObject));
-  if (!isDeepStrictEqual(progress, expected)) throw new Error(`progress ${JSON.stringify(progress)} of ${JSON.stringify(call)}`);
-  const answers = messages.filter(({ method }) => method === undefined);
-  const [content] = (answers[0]?.result?.['content'] ?? []) as { text: string }[];
-  const right = answers.length === 1 && answers[0]?.id === call.id && content?.text === JSON.stringify(params['arguments']);
-  if (!right) throw new Error(`answered with ${JSON.stringify(answers)}: ${JSON.stringify(call)}`);
-}
-
-/** True when a message on a shared channel is the answer to a call, or its progress. */
-function belongs({ id, method, params }: Message, call: Call): boolean {
-  return method === undefined ? id === call.id : call.token !== undefined && (params as JsonObject | undefined)?.['progressToken'] === call.token;
-}
-
-/** True for what a session of the old era hears unasked when a server comes up. */
-function isListChange({ method }: Message, era: 'old' | 'new'): boolean {
-  return era === 'old' && method?.endsWith('/list_changed') === true;
-}
-
-function withoutMeta({ _meta: _, ...rest }: JsonObject): JsonObject {
-  return rest;
-}
-
-const targets = ['child', 'old', 'new'] as const;
-
-/** Calls that report nothing go to the tool that answers at once: over HTTP as JSON, not as a stream. */
-function toolOf({ steps }: Call, index: number): string {
-  return `${targets[index % targets.length] ?? 'child'}_${steps === 0 ? 'echo' : 'wait'}`;
-}
-
-async function targetServers(t: ExecutionContext): Promise<JsonObject> {
-  const [old, young] = await Promise.all([httpUpstream(t, 'old'), httpUpstream(t, 'new')]);
-  return { child: { ...scripted(), isolation: 'shared' }, old: { url: old.url }, new: { url: young.url } };
-}
-
-test.serial('HTTP: ids and progress tokens of any kind come back as they came, and answers are never swapped', async (t) => {
-  const proxy = await proxyFor(t, { mcpServers: await targetServers(t) });
-  await proxy.ready();
-  const clients = await Promise.all([rawClient('old', proxy.url), rawClient('old', proxy.url), rawClient('new', proxy.url)]);
-  await fc.assert(
-    // The same ids at the same time, in two sessions and without one, at three servers.
-    fc.asyncProperty(calls, async (batch) => {
-      await Promise.all(
-        clients.flatMap((client, offset) =>
-          batch.map(async (call, index) => {
-            const params = paramsOf(call, toolOf(call, index + offset));
-            judge(call, (await client.request('tools/call', params, call.id)).messages);
-          }),
-        ),
-      );
-    }),
-    { numRuns: 60 },
-  );
-  t.true(proxy.running);
-});
-
-for (const era of ['old', 'new'] as const) {
-  test.serial(`stdio, ${era} era: ids and progress tokens of any kind come back as they came, and answers are never swapped`, async (t) => {
-    t.timeout(180_000);
-    const client = await stdioProxy(t, { mcpServers: await targetServers(t) });
-    if (era === 'old') await client.initialize();
-    for (const target of targets) await client.listed(`${target}_wait`, era);
-    await fc.assert(
-      fc.asyncProperty(calls, async (batch) => {
-        client.received.length = 0;
-        const answers = batch.map((call, index) => {
-          const params = paramsOf(call, toolOf(call, index));
-          const meta = { ...envelope(), ...(params['_meta'] as JsonObject | undefined) };
-          return client.request('tools/call', era === 'old' ? params : { ...params, _meta: meta }, call.id);
-        });
-        await Promise.all(answers);
-        for (const call of batch) judge(call, client.received.filter((message) => belongs(message, call)));
-        const strangers = client.received.filter((message) => !batch.some((call) => belongs(message, call)) && !isListChange(message, era));
-        if (strangers.length > 0) throw new Error(`nobody asked for ${JSON.stringify(strangers)}`);
-      }),
-      { numRuns: 60 },
-    );
-    t.is(await client.end(), 0);
-  });
-}
-
-async function stdioProxy(t: ExecutionContext, config: JsonObject): Promise<StdioProxy> {
-  const folder = await folderFor(t);
-  const file = `${folder}/plugboard.json`;
-  await writeFile(file, JSON.stringify(config));
-  const client = new StdioProxy(folder, file);
-  t.teardown(() => client.kill());
-  return client;
-}
-
 /** Header values as bytes: Node sends no others. */
 function latin(headers: Readonly<Record<string, string>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, 'utf8').toString('latin1')]));
+  return Object.fromEntries(
+    Object.entries(headers).map(([name, value]) => [name, Buffer.from(value, 'utf8').toString('latin1')]),
+  );
 }

@@ -53,7 +53,11 @@ test('each caller sees and reaches its own tools, on every endpoint', async (t) 
     const alice = await open({ token: tokens.alice });
     const names = await alice.toolNames();
     t.true(names.includes('memory_create_entities') && names.includes('tools_echo'));
-    t.true(names.every((name) => name === 'tools_echo' || (name.startsWith('memory_') && !name.startsWith('memory_delete_'))));
+    t.true(
+      names.every(
+        (name) => name === 'tools_echo' || (name.startsWith('memory_') && !name.startsWith('memory_delete_')),
+      ),
+    );
     const bob = await open({ token: tokens.bob });
     const ofBob = await bob.toolNames();
     t.true(ofBob.includes('tools_hang') && ofBob.includes('tools_b_echo'));
@@ -65,11 +69,27 @@ test('each caller sees and reaches its own tools, on every endpoint', async (t) 
     t.true((await ofServer.toolNames()).every((name) => !name.startsWith('delete_')));
     t.deepEqual(JSON.parse(await ofServer.call('read_graph')), { entities: [], relations: [] });
     // Whatever name is tried, it is answered as a tool that does not exist is.
-    const tried = ['memory_read_graph', 'tools_pid', 'tools:pid', 'pid', 'echo', 'tools_echo ', 'TOOLS_ECHO', 'mcp__plugboard__tools_echo', 'tools__echo', 'tools/echo', '../tools_echo', '__proto__', 'constructor', ''];
+    const tried = [
+      'memory_read_graph',
+      'tools_pid',
+      'tools:pid',
+      'pid',
+      'echo',
+      'tools_echo ',
+      'TOOLS_ECHO',
+      'mcp__plugboard__tools_echo',
+      'tools__echo',
+      'tools/echo',
+      '../tools_echo',
+      '__proto__',
+      'constructor',
+      '',
+    ];
     for (const name of tried) t.is(await errorOf(bob, 'tools/call', { name, arguments: {} }), `Unknown tool: ${name}`);
     const tools = await open({ token: tokens.bob }, '/tools');
     t.is(await tools.call('echo', { n: 1 }), '{"n":1}');
-    for (const name of ['pid', 'tools_echo', 'read_graph', 'c']) t.is(await errorOf(tools, 'tools/call', { name, arguments: {} }), `Unknown tool: ${name}`);
+    for (const name of ['pid', 'tools_echo', 'read_graph', 'c'])
+      t.is(await errorOf(tools, 'tools/call', { name, arguments: {} }), `Unknown tool: ${name}`);
   }
 });
 
@@ -80,7 +100,10 @@ test('a server of which a caller may use nothing does not exist for it: not as a
   const never = await sendHttp(`${proxy.url}/no-such-server`, { headers, body });
   t.is(never.status, 404);
   const { text } = await sendHttp(proxy.url, { method: 'GET', path: '/readyz', headers });
-  t.deepEqual((JSON.parse(text) as { servers: { name: string }[] }).servers.map(({ name }) => name), ['tools', 'tools_b']);
+  t.deepEqual(
+    (JSON.parse(text) as { servers: { name: string }[] }).servers.map(({ name }) => name),
+    ['tools', 'tools_b'],
+  );
   const hidden = await sendHttp(`${proxy.url}/memory`, { headers, body });
   t.is(hidden.status, 404, hidden.text);
   t.is(hidden.text, never.text);
@@ -106,7 +129,10 @@ test('a session belongs to its caller and its endpoint; for everybody else it do
   const alice = await rawClient('old', proxy.url, { token: tokens.alice });
   const session = { 'mcp-session-id': alice.session ?? '' };
   const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} });
-  const unknown = await sendHttp(proxy.url, { headers: { authorization: `Bearer ${tokens.bob}`, 'mcp-session-id': 'no-such-session' }, body });
+  const unknown = await sendHttp(proxy.url, {
+    headers: { authorization: `Bearer ${tokens.bob}`, 'mcp-session-id': 'no-such-session' },
+    body,
+  });
   for (const headers of [{ authorization: `Bearer ${tokens.bob}` }, {}]) {
     const stolen = await sendHttp(proxy.url, { headers: { ...headers, ...session }, body });
     t.is(stolen.status, 404);
@@ -116,14 +142,25 @@ test('a session belongs to its caller and its endpoint; for everybody else it do
   }
   const elsewhere = { authorization: `Bearer ${tokens.alice}`, ...session };
   t.is((await sendHttp(`${proxy.url}/memory`, { headers: elsewhere, body })).status, 404);
-  t.is((await sendHttp(proxy.url, { headers: { ...elsewhere, authorization: `Bearer ${tokens.wrong}` }, body })).status, 401);
+  t.is(
+    (await sendHttp(proxy.url, { headers: { ...elsewhere, authorization: `Bearer ${tokens.wrong}` }, body })).status,
+    401,
+  );
   t.true((await alice.toolNames()).includes('memory_read_graph'), 'it still is its owner’s');
 });
 
 test('a wrong token is refused with 401, and no token and no secret is ever logged or told', async (t) => {
   const proxy = await guardedProxy(t);
   const told: string[] = [];
-  for (const authorization of [`Bearer ${tokens.wrong}`, `bearer ${tokens.wrong}`, `Basic ${tokens.alice}`, `Bearer ${tokens.alice}x`, `Bearer ${tokens.alice.slice(0, -1)}`, 'Bearer', tokens.alice]) {
+  for (const authorization of [
+    `Bearer ${tokens.wrong}`,
+    `bearer ${tokens.wrong}`,
+    `Basic ${tokens.alice}`,
+    `Bearer ${tokens.alice}x`,
+    `Bearer ${tokens.alice.slice(0, -1)}`,
+    'Bearer',
+    tokens.alice,
+  ]) {
     for (const method of ['POST', 'GET', 'DELETE']) {
       const post = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'initialize', params: initializeParams() });
       const headers = { authorization, ...(method !== 'POST' && { 'mcp-session-id': 'x' }) };
@@ -141,7 +178,10 @@ test('a wrong token is refused with 401, and no token and no secret is ever logg
       told.push((await client.request('tools/list')).text);
     }
   }
-  for (const path of ['/readyz', '/healthz']) told.push((await sendHttp(proxy.url, { method: 'GET', path, headers: { authorization: `Bearer ${tokens.carol}` } })).text);
+  for (const path of ['/readyz', '/healthz'])
+    told.push(
+      (await sendHttp(proxy.url, { method: 'GET', path, headers: { authorization: `Bearer ${tokens.carol}` } })).text,
+    );
   const log = await proxy.logged(/my key is/);
   for (const each of [...Object.values(tokens), secret]) {
     t.false(log.includes(each), `${each} stands in the log`);
@@ -156,7 +196,9 @@ test('every caller has a memory of its own, in both eras the same one; it surviv
   const entity = (name: string) => ({ name, entityType: 'person', observations: [`known to ${name}`] });
   const namesOf = async (era: 'old' | 'new', token: string) => {
     const client = await rawClient(era, proxy.url, { token });
-    return (JSON.parse(await client.call('memory_read_graph')) as { entities: { name: string }[] }).entities.map(({ name }) => name);
+    return (JSON.parse(await client.call('memory_read_graph')) as { entities: { name: string }[] }).entities.map(
+      ({ name }) => name,
+    );
   };
   const alice = await rawClient('old', proxy.url, { token: tokens.alice });
   await alice.call('memory_create_entities', { entities: [entity('of alice')] });
@@ -176,16 +218,30 @@ test('every caller has a memory of its own, in both eras the same one; it surviv
 });
 
 test('processes are shared as far as their isolation says', async (t) => {
-  const mcpServers = { shared: { ...scripted(), isolation: 'shared' }, task: scripted(), session: { ...scripted(), isolation: 'session' } };
-  const everybody = { alice: { token: tokens.alice, tools: { allow: ['*'] } }, bob: { token: tokens.bob, tools: { allow: ['*'] } } };
+  const mcpServers = {
+    shared: { ...scripted(), isolation: 'shared' },
+    task: scripted(),
+    session: { ...scripted(), isolation: 'session' },
+  };
+  const everybody = {
+    alice: { token: tokens.alice, tools: { allow: ['*'] } },
+    bob: { token: tokens.bob, tools: { allow: ['*'] } },
+  };
   const proxy = await proxyFor(t, { mcpServers, grants: everybody });
   await proxy.ready();
   const pids = async (era: 'old' | 'new', token: string) => {
     const client = await rawClient(era, proxy.url, { token });
-    const [shared, task, session] = await Promise.all(['shared_pid', 'task_pid', 'session_pid'].map((name) => client.call(name)));
+    const [shared, task, session] = await Promise.all(
+      ['shared_pid', 'task_pid', 'session_pid'].map((name) => client.call(name)),
+    );
     return { shared, task, session };
   };
-  const [first, second, modern, bob] = await Promise.all([pids('old', tokens.alice), pids('old', tokens.alice), pids('new', tokens.alice), pids('old', tokens.bob)]);
+  const [first, second, modern, bob] = await Promise.all([
+    pids('old', tokens.alice),
+    pids('old', tokens.alice),
+    pids('new', tokens.alice),
+    pids('old', tokens.bob),
+  ]);
   t.is(new Set([first.shared, second.shared, modern.shared, bob.shared]).size, 1);
   t.is(new Set([first.task, second.task, modern.task]).size, 1);
   t.not(bob.task, first.task);
@@ -198,12 +254,17 @@ for (const serverEra of eras) {
     t.teardown(() => fixture.close());
     const half = { token: tokens.bob, tools: { allow: ['f:test_simple_text'] } };
     const mcpServers = { f: { url: fixture.url } };
-    const proxy = await proxyFor(t, { mcpServers, grants: { alice: { token: tokens.alice, tools: { allow: ['f'] } }, bob: half } });
+    const proxy = await proxyFor(t, {
+      mcpServers,
+      grants: { alice: { token: tokens.alice, tools: { allow: ['f'] } }, bob: half },
+    });
     await proxy.ready();
     const connect = (token: string, kind: ClientKind) =>
       clientFor(t, kind, { url: proxy.url, headers: { authorization: `Bearer ${token}` } });
     const kinds = ['v2 old', 'v2 new'] as const;
-    const [alice, bob] = await Promise.all([tokens.alice, tokens.bob].map((token) => Promise.all(kinds.map((kind) => connect(token, kind)))));
+    const [alice, bob] = await Promise.all(
+      [tokens.alice, tokens.bob].map((token) => Promise.all(kinds.map((kind) => connect(token, kind)))),
+    );
     const uri = 'test://watched-resource';
     for (const client of [...(alice ?? []), ...(bob ?? [])]) {
       await client.toolNames();
@@ -218,7 +279,8 @@ for (const serverEra of eras) {
     }
     // What would come to bob has come by the time that his next answers have.
     for (const client of bob ?? []) await client.call('f_test_simple_text');
-    for (const { heard, era } of bob ?? []) t.deepEqual(heard, { logs: [], updated: [], changed: { tools: 0, prompts: 0, resources: 0 } }, era);
+    for (const { heard, era } of bob ?? [])
+      t.deepEqual(heard, { logs: [], updated: [], changed: { tools: 0, prompts: 0, resources: 0 } }, era);
   });
 }
 
@@ -227,7 +289,10 @@ for (const serverEra of eras) {
     const fixture = await startFixture({ era: serverEra, transport: 'http' });
     t.teardown(() => fixture.close());
     const half = { token: tokens.bob, tools: { allow: ['f:test_*'], deny: ['f:test_simple_text'] } };
-    const config = { mcpServers: { f: { url: fixture.url } }, grants: { alice: { token: tokens.alice, tools: { allow: ['f'] } }, bob: half } };
+    const config = {
+      mcpServers: { f: { url: fixture.url } },
+      grants: { alice: { token: tokens.alice, tools: { allow: ['f'] } }, bob: half },
+    };
     const proxy = await proxyFor(t, config);
     await proxy.ready();
     for (const era of eras) {
@@ -241,18 +306,28 @@ for (const serverEra of eras) {
       t.deepEqual((await bob.result('resources/templates/list'))['resourceTemplates'], []);
       t.deepEqual((await bob.result('prompts/list'))['prompts'], []);
       for (const hidden of [uri, 'test://template/1/data']) {
-        const never = (await errorOf(bob, 'resources/read', { uri: 'test://never' })).replaceAll('test://never', hidden);
+        const never = (await errorOf(bob, 'resources/read', { uri: 'test://never' })).replaceAll(
+          'test://never',
+          hidden,
+        );
         t.is(await errorOf(bob, 'resources/read', { uri: hidden }), never);
       }
       const known = await errorOf(bob, 'prompts/get', { name: 'f_test_simple_prompt' });
-      t.is(known, (await errorOf(bob, 'prompts/get', { name: 'f_no_prompt' })).replaceAll('f_no_prompt', 'f_test_simple_prompt'));
+      t.is(
+        known,
+        (await errorOf(bob, 'prompts/get', { name: 'f_no_prompt' })).replaceAll('f_no_prompt', 'f_test_simple_prompt'),
+      );
       if (era === 'old') continue;
       // Alice's call waits for her answer; with her state in hand, Bob gets nothing of it.
       const call = { name: 'f_test_input_required_result_elicitation', arguments: {} };
       const asked = await alice.result('tools/call', call);
       t.is(asked['resultType'], 'input_required');
       const [key = ''] = Object.keys(asked['inputRequests'] as JsonObject);
-      const answered = { ...call, requestState: asked['requestState'], inputResponses: { [key]: { action: 'accept', content: { name: 'Alice' } } } };
+      const answered = {
+        ...call,
+        requestState: asked['requestState'],
+        inputResponses: { [key]: { action: 'accept', content: { name: 'Alice' } } },
+      };
       if (serverEra === 'old') {
         const stolen = await bob.request('tools/call', answered);
         t.false(stolen.text.includes('Hello, Alice'), stolen.text);

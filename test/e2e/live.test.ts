@@ -44,9 +44,14 @@ test('rules: a change is seen by open sessions of both eras, is in force for cal
     const times = await Promise.all(clients.map((client, index) => hears(client, before[index] ?? 0, right)));
     t.log(`seen after ${times.join(' and ')} ms`);
   };
-  await change({ tools: { deny: ['memory:create_*'] } }, (names) => !names.includes('memory_create_entities') && names.includes('memory_read_graph'));
+  await change(
+    { tools: { deny: ['memory:create_*'] } },
+    (names) => !names.includes('memory_create_entities') && names.includes('memory_read_graph'),
+  );
   for (const client of clients) {
-    await t.throwsAsync(client.call('memory_create_entities', { entities: [] }), { message: /Unknown tool: memory_create_entities/ });
+    await t.throwsAsync(client.call('memory_create_entities', { entities: [] }), {
+      message: /Unknown tool: memory_create_entities/,
+    });
     t.false((await client.call('memory_read_graph')).isError);
   }
   await change({ tools: { allow: ['memory:search_*'] } }, (names) => names.join() === 'memory_search_nodes');
@@ -92,14 +97,20 @@ test('servers: added, changed and removed, while the sessions, processes and cal
   const kept = await client.call('keep_pid');
   const changed = Number(await client.call('change_pid'));
   // Calls that span the changes.
-  const long = clients.map((each, n) => each.request('tools/call', { name: 'keep_wait', arguments: { ms: 3000, n } }, 'long'));
-  const leaving = clients.map((each, n) => each.request('tools/call', { name: 'change_wait', arguments: { ms: 1500, n } }, 'leaving'));
+  const long = clients.map((each, n) =>
+    each.request('tools/call', { name: 'keep_wait', arguments: { ms: 3000, n } }, 'long'),
+  );
+  const leaving = clients.map((each, n) =>
+    each.request('tools/call', { name: 'change_wait', arguments: { ms: 1500, n } }, 'leaving'),
+  );
   await client.call('keep_echo');
   await client.call('change_echo');
 
   const listed = (name: string, yes: boolean) =>
     until(`${name} is ${yes ? '' : 'not '}listed`, async () => (await client.toolNames()).includes(name) === yes, soon);
-  await proxy.configure({ mcpServers: { keep, change: { ...scripted('--tools=fresh'), isolation: 'shared' }, added: scripted() } });
+  await proxy.configure({
+    mcpServers: { keep, change: { ...scripted('--tools=fresh'), isolation: 'shared' }, added: scripted() },
+  });
   await listed('added_echo', true);
   await listed('change_fresh', true);
   for (const each of clients) {
@@ -109,7 +120,10 @@ test('servers: added, changed and removed, while the sessions, processes and cal
   }
   t.not(Number(await client.call('change_pid')), changed);
   for (const [n, reply] of (await Promise.all(leaving)).entries()) {
-    t.true(reply.text.includes(`{\\"ms\\":1500,\\"n\\":${n}}`), `a call of before the change is answered: ${reply.text}`);
+    t.true(
+      reply.text.includes(`{\\"ms\\":1500,\\"n\\":${n}}`),
+      `a call of before the change is answered: ${reply.text}`,
+    );
   }
   await until('the replaced process ends', () => !isAlive(changed), 30_000);
 
@@ -132,16 +146,23 @@ test('grants: rules change, tokens are exchanged, callers come and go, and nobod
   const proxy = await proxyFor(t, config({ ...grant('alice', 'memory:*'), ...grant('bob', 'memory:*') }));
   await proxy.ready();
   const alice = await rawClient('old', proxy.url, { token: token('alice') });
-  const [bobOld, bobNew] = [await rawClient('old', proxy.url, { token: token('bob') }), await rawClient('new', proxy.url, { token: token('bob') })];
+  const [bobOld, bobNew] = [
+    await rawClient('old', proxy.url, { token: token('bob') }),
+    await rawClient('new', proxy.url, { token: token('bob') }),
+  ];
   await alice.call('memory_create_entities', { entities: [{ name: 'x', entityType: 'y', observations: [] }] });
 
   await proxy.configure(config({ ...grant('alice', 'memory:*'), ...grant('bob', 'memory:read_graph') }));
-  for (const bob of [bobOld, bobNew]) await until('bob sees less', async () => (await bob.toolNames()).join() === 'memory_read_graph', soon);
+  for (const bob of [bobOld, bobNew])
+    await until('bob sees less', async () => (await bob.toolNames()).join() === 'memory_read_graph', soon);
   t.true((await alice.toolNames()).includes('memory_create_entities'));
 
   await proxy.configure(config({ ...grant('alice', 'memory:*'), ...grant('carol', 'memory:search_nodes') }));
   const status = async (name: string, session?: string) => {
-    const headers = { authorization: `Bearer ${token(name)}`, ...(session !== undefined && { 'mcp-session-id': session }) };
+    const headers = {
+      authorization: `Bearer ${token(name)}`,
+      ...(session !== undefined && { 'mcp-session-id': session }),
+    };
     const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'tools/list', params: {} });
     return (await sendHttp(proxy.url, { headers, body })).status;
   };
@@ -153,7 +174,10 @@ test('grants: rules change, tokens are exchanged, callers come and go, and nobod
 });
 
 test('a file that a reference names is followed too', async (t) => {
-  const config = { plugins: { memory: {} }, grants: { alice: { token: '${file:token.txt}', tools: { allow: ['*'] } } } };
+  const config = {
+    plugins: { memory: {} },
+    grants: { alice: { token: '${file:token.txt}', tools: { allow: ['*'] } } },
+  };
   const proxy = await proxyFor(t, config, { files: { 'token.txt': 'first-token-0123456789\n' } });
   await proxy.ready();
   const first = await rawClient('new', proxy.url, { token: 'first-token-0123456789' });

@@ -1,11 +1,17 @@
 // A stdio server of the old era, written by hand, that does what its tools and arguments say, good and bad. Without imports that cost time:
-// tests start hundreds. Arguments: --exit (ends at once), --stubborn (ignores the end of its input and SIGTERM), --late=MS (hears nothing before), --mark=TEXT (to find the process), --tools=a,b (more echoes).
+// tests start hundreds. Arguments: --exit (ends at once), --stubborn (ignores the end of its input and SIGTERM), --late=MS (hears nothing before), --mark=TEXT (to find the process), --journal=FILE (+ for its start, - for its list of tools), --tools=a,b (more echoes).
 import { spawn } from 'node:child_process';
+import { appendFileSync } from 'node:fs';
 
 interface Message {
   readonly id?: string | number;
   readonly method?: string;
-  readonly params?: { name?: string; arguments?: Record<string, unknown>; requestId?: number; _meta?: { progressToken?: unknown } };
+  readonly params?: {
+    name?: string;
+    arguments?: Record<string, unknown>;
+    requestId?: number;
+    _meta?: { progressToken?: unknown };
+  };
 }
 
 type Id = Message['id'];
@@ -15,9 +21,19 @@ const argument = (name: string) => process.argv.find((each) => each.startsWith(`
 
 const write = (message: object) => process.stdout.write(`${JSON.stringify({ jsonrpc: '2.0', ...message })}\n`);
 const answer = (id: Id, value: unknown) =>
-  write({ id, result: { content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] } });
+  write({
+    id,
+    result: { content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] },
+  });
 
 const cancelled: unknown[] = [];
+let mute = false;
+
+/** In the order in which processes do something, whoever they are. */
+function note(text: string): void {
+  const journal = argument('journal');
+  if (journal !== undefined) appendFileSync(journal, text);
+}
 
 const echo: Tool = (id, args) => answer(id, args);
 
@@ -32,8 +48,16 @@ const tools: Record<string, Tool> = {
     }
     setTimeout(() => answer(id, args), Number(args['ms'] ?? 0));
   },
+  /** Says that its tools have changed, and tells nobody which they are from now on. */
+  mute: (id) => {
+    mute = true;
+    write({ method: 'notifications/tools/list_changed' });
+    answer(id, 'mute');
+  },
   /** Never answers. */
   hang: () => {},
+  /** The names of all calls that have come. */
+  received: (id) => answer(id, [...callNames.values()]),
   /** What it was told to stop, by the names of the calls. */
   cancelled: (id) => answer(id, cancelled),
   twice: (id) => {
@@ -49,9 +73,11 @@ const tools: Record<string, Tool> = {
   /** One line of so many megabytes, which is no message. */
   line: (_id, { megabytes }) => pour(process.stdout, Number(megabytes), 'x', () => process.stdout.write('\n')),
   /** So many megabytes of lines on stderr, then the answer. */
-  flood: (id, { megabytes }) => pour(process.stderr, Number(megabytes), `${'y'.repeat(1023)}\n`, () => answer(id, 'flooded')),
+  flood: (id, { megabytes }) =>
+    pour(process.stderr, Number(megabytes), `${'y'.repeat(1023)}\n`, () => answer(id, 'flooded')),
   /** Starts a process of its own that outlives it unless somebody takes care. */
-  spawn: (id) => answer(id, spawn('sleep', ['600'], { stdio: 'ignore', argv0: `sleep --mark=${argument('mark') ?? ''}` }).pid),
+  spawn: (id) =>
+    answer(id, spawn('sleep', ['600'], { stdio: 'ignore', argv0: `sleep --mark=${argument('mark') ?? ''}` }).pid),
 };
 for (const name of argument('tools')?.split(',') ?? []) tools[name] = echo;
 
@@ -74,8 +100,13 @@ function receive(message: Message): void {
   const { id, method, params } = message;
   if (method === 'initialize') {
     const serverInfo = { name: 'scripted', version: '1.0.0' };
-    write({ id, result: { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo } });
+    write({
+      id,
+      result: { protocolVersion: '2025-06-18', capabilities: { tools: { listChanged: true } }, serverInfo },
+    });
   } else if (method === 'tools/list') {
+    if (mute) return;
+    note('-');
     write({ id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
   } else if (method === 'tools/call') {
     callNames.set(id, params?.arguments?.['name']);
@@ -103,6 +134,7 @@ if (process.argv.includes('--stubborn')) {
   setInterval(() => {}, 60_000);
 }
 
+note('+');
 if (process.argv.includes('--exit')) {
   process.stderr.write('scripted: no licence found\n');
   process.exitCode = 3;

@@ -14,7 +14,9 @@ export interface HttpUpstream {
   readonly era: 'old' | 'new';
   /** Sessions that were opened and not ended. */
   readonly sessions: ReadonlySet<string>;
-  /** Names (the argument `name`) of calls that were taken back. */
+  /** Names (the argument `name`) of calls that have come. */
+  readonly received: unknown[];
+  /** Names of calls that were taken back. */
   readonly cancelled: unknown[];
   /** Decides about every `tools/call`; undefined is a right answer. */
   fault: (params: JsonObject) => Fault | undefined;
@@ -42,6 +44,7 @@ class Upstream implements HttpUpstream {
   url = '';
   readonly era: 'old' | 'new';
   readonly sessions = new Set<string>();
+  readonly received: unknown[] = [];
   readonly cancelled: unknown[] = [];
   fault: HttpUpstream['fault'] = () => undefined;
   readonly #open = new Map<unknown, { readonly name: unknown; readonly response: ServerResponse }>();
@@ -63,7 +66,9 @@ class Upstream implements HttpUpstream {
     else {
       const chunks: Buffer[] = [];
       request.on('data', (chunk: Buffer) => chunks.push(chunk));
-      request.on('end', () => this.#post(JSON.parse(Buffer.concat(chunks).toString('utf8')) as Message, session, response));
+      request.on('end', () =>
+        this.#post(JSON.parse(Buffer.concat(chunks).toString('utf8')) as Message, session, response),
+      );
     }
   }
 
@@ -76,27 +81,35 @@ class Upstream implements HttpUpstream {
       this.sessions.add(opened);
       response.setHeader('mcp-session-id', opened);
       const { protocolVersion } = params;
-      return json(response, { id, result: { protocolVersion, capabilities: { tools: {} }, serverInfo: implementation } });
+      return json(response, {
+        id,
+        result: { protocolVersion, capabilities: { tools: {} }, serverInfo: implementation },
+      });
     }
     if (this.era === 'old' && method === 'server/discover') return json(response, refusal(id), 400);
-    if (this.era === 'old' && (typeof session !== 'string' || !this.sessions.has(session))) return json(response, { id, error: { code: -32600, message: 'no session' } }, 404);
+    if (this.era === 'old' && (typeof session !== 'string' || !this.sessions.has(session)))
+      return json(response, { id, error: { code: -32600, message: 'no session' } }, 404);
     if (method === 'notifications/cancelled') this.cancelled.push(this.#open.get(params['requestId'])?.name);
     if (id === undefined) return void response.writeHead(202).end();
     if (method === 'server/discover') {
       const found = { supportedVersions: ['2026-07-28'], capabilities: { tools: {} }, serverInfo: implementation };
       return json(response, { id, result: this.#complete({ ...found, ttlMs: 0, cacheScope: 'public' }) });
     }
-    if (method === 'tools/list') return json(response, { id, result: this.#complete({ tools, ttlMs: 0, cacheScope: 'public' }) });
+    if (method === 'tools/list')
+      return json(response, { id, result: this.#complete({ tools, ttlMs: 0, cacheScope: 'public' }) });
     if (method === 'tools/call') return this.#call(id, params, response);
     return json(response, refusal(id), this.era === 'new' ? 404 : 200);
   }
 
   #call(id: unknown, params: JsonObject, response: ServerResponse): void {
     const args = (params['arguments'] ?? {}) as JsonObject;
+    this.received.push(args['name']);
     const fault = this.fault(params);
-    if (typeof fault === 'number') return void response.writeHead(fault, { 'content-type': 'text/plain' }).end('out of order');
+    if (typeof fault === 'number')
+      return void response.writeHead(fault, { 'content-type': 'text/plain' }).end('out of order');
     if (fault === 'drop') return void response.destroy();
-    if (fault === 'rubbish') return void response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc": "2.0", "id"');
+    if (fault === 'rubbish')
+      return void response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc": "2.0", "id"');
     if (fault === 'half') {
       response.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: {"jsonrpc":"2.0",');
       return void setTimeout(() => response.destroy(), 20);
@@ -107,7 +120,8 @@ class Upstream implements HttpUpstream {
     this.#hold(id, args, response);
     response.writeHead(200, { 'content-type': 'text/event-stream' });
     const progressToken = (params['_meta'] as JsonObject | undefined)?.['progressToken'];
-    for (let progress = 1; progress <= Number(args['steps'] ?? 0) && progressToken !== undefined; progress += 1) {
+    const steps = progressToken === undefined ? 0 : Number(args['steps'] ?? 0);
+    for (let progress = 1; progress <= steps; progress += 1) {
       response.write(event({ method: 'notifications/progress', params: { progressToken, progress } }));
     }
     return void setTimeout(() => response.end(event({ id, result })), Number(args['ms'] ?? 0));
@@ -132,7 +146,9 @@ function refusal(id: unknown): Message {
 }
 
 function json(response: ServerResponse, message: Message, status = 200): void {
-  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ jsonrpc: '2.0', ...message }));
+  response
+    .writeHead(status, { 'content-type': 'application/json' })
+    .end(JSON.stringify({ jsonrpc: '2.0', ...message }));
 }
 
 function event(message: Message): string {

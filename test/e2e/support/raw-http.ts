@@ -4,7 +4,12 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { JsonObject } from 'plugboard';
 
 /** A JSON-RPC message, right or wrong. */
-export type Message = JsonObject & { id?: unknown; result?: JsonObject; error?: { code: number; message: string }; method?: string };
+export type Message = JsonObject & {
+  id?: unknown;
+  result?: JsonObject;
+  error?: { code: number; message: string };
+  method?: string;
+};
 
 export interface HttpReply {
   readonly status: number;
@@ -27,19 +32,37 @@ export interface HttpAsk {
 const accept = 'application/json, text/event-stream';
 
 /** Sends one request; resolves with the whole answer, rejects when the connection breaks. */
-export function sendHttp(url: string, { method = 'POST', path, headers = {}, body, signal }: HttpAsk, agent?: Agent): Promise<HttpReply> {
+export function sendHttp(
+  url: string,
+  { method = 'POST', path, headers = {}, body, signal }: HttpAsk,
+  agent?: Agent,
+): Promise<HttpReply> {
   const { hostname, port, pathname } = new URL(url);
-  const length: Record<string, string> = body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
+  const length: Record<string, string> =
+    body === undefined ? {} : { 'content-length': String(Buffer.byteLength(body)) };
   const all = { accept, 'content-type': 'application/json', ...length, ...headers };
   return new Promise((resolve, reject) => {
-    const options = { host: hostname, port, method, path: path ?? pathname, headers: all, agent: agent ?? new Agent(), ...(signal && { signal }) };
+    const options = {
+      host: hostname,
+      port,
+      method,
+      path: path ?? pathname,
+      headers: all,
+      agent: agent ?? new Agent(),
+      ...(signal && { signal }),
+    };
     const request = httpRequest(options, (response) => {
       const chunks: Buffer[] = [];
       response.on('data', (chunk: Buffer) => chunks.push(chunk));
       response.on('error', reject);
       response.on('end', () => {
         const text = Buffer.concat(chunks).toString('utf8');
-        resolve({ status: response.statusCode ?? 0, headers: response.headers, text, messages: messagesOf(text, response.headers) });
+        resolve({
+          status: response.statusCode ?? 0,
+          headers: response.headers,
+          text,
+          messages: messagesOf(text, response.headers),
+        });
       });
     });
     request.on('error', reject);
@@ -86,9 +109,18 @@ export async function rawClient(era: 'old' | 'new', url: string, options: RawCli
   const agent = options.agent ?? new Agent({ keepAlive: true, maxSockets: 64 });
   const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` };
   if (era === 'old') await openSession(url, headers, capabilities, agent);
-  const request = (method: string, params: JsonObject = {}, id: unknown = 1, signal?: AbortSignal): Promise<HttpReply> => {
-    const own = era === 'old' ? {} : { 'mcp-protocol-version': newVersion, 'mcp-method': method, ...nameHeader(method, params) };
-    const sent = era === 'old' ? params : { ...params, _meta: { ...envelope(capabilities), ...(params['_meta'] as JsonObject | undefined) } };
+  const request = (
+    method: string,
+    params: JsonObject = {},
+    id: unknown = 1,
+    signal?: AbortSignal,
+  ): Promise<HttpReply> => {
+    const own =
+      era === 'old' ? {} : { 'mcp-protocol-version': newVersion, 'mcp-method': method, ...nameHeader(method, params) };
+    const sent =
+      era === 'old'
+        ? params
+        : { ...params, _meta: { ...envelope(capabilities), ...(params['_meta'] as JsonObject | undefined) } };
     const body = JSON.stringify({ jsonrpc: '2.0', id, method, params: sent });
     return sendHttp(url, { headers: { ...headers, ...own }, body, ...(signal && { signal }) }, agent);
   };
@@ -139,12 +171,21 @@ function nameHeader(method: string, params: JsonObject): Record<string, string> 
   return { 'mcp-name': /^[\x21-\x7e]*$/.test(name) ? name : `=?base64?${Buffer.from(name).toString('base64')}?=` };
 }
 
-async function openSession(url: string, headers: Record<string, string>, capabilities: JsonObject, agent: Agent): Promise<void> {
+async function openSession(
+  url: string,
+  headers: Record<string, string>,
+  capabilities: JsonObject,
+  agent: Agent,
+): Promise<void> {
   const body = JSON.stringify({ jsonrpc: '2.0', id: 0, method: 'initialize', params: initializeParams(capabilities) });
   const reply = await sendHttp(url, { headers, body }, agent);
   const session = reply.headers['mcp-session-id'];
   if (typeof session !== 'string') throw new Error(`initialize: ${reply.status} ${reply.text}`);
   headers['mcp-session-id'] = session;
   headers['mcp-protocol-version'] = '2025-11-25';
-  await sendHttp(url, { headers, body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }) }, agent);
+  await sendHttp(
+    url,
+    { headers, body: JSON.stringify({ jsonrpc: '2.0', method: 'notifications/initialized' }) },
+    agent,
+  );
 }

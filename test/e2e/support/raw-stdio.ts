@@ -1,7 +1,7 @@
 // JSON-RPC over the pipes of `plugboard up --stdio` by hand, line by line. Both eras. No expectations live here.
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { commandLine, until } from '@plugboard/test-kit';
+import { commandLine, guardChild, until } from '@plugboard/test-kit';
 import type { JsonObject } from 'plugboard';
 import { envelope, initializeParams } from './raw-http.ts';
 import type { Message } from './raw-http.ts';
@@ -21,8 +21,7 @@ export class StdioProxy {
   constructor(folder: string, configFile: string) {
     const { command, args } = commandLine('up', '--stdio', '--config', configFile);
     this.child = spawn(command, args, { cwd: folder, env: { PATH: process.env['PATH'] ?? '', HOME: folder } });
-    const end = () => this.child.kill('SIGKILL');
-    process.once('exit', end);
+    guardChild(this.child);
     let rest = '';
     this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
@@ -31,12 +30,7 @@ export class StdioProxy {
     });
     this.child.stderr.setEncoding('utf8').on('data', (text: string) => (this.log += text));
     this.child.stdin.on('error', () => {});
-    this.ended = new Promise((resolve) =>
-      this.child.once('close', (code) => {
-        process.off('exit', end);
-        resolve(code ?? undefined);
-      }),
-    );
+    this.ended = new Promise((resolve) => this.child.once('close', (code) => resolve(code ?? undefined)));
   }
 
   get pid(): number {
@@ -68,7 +62,10 @@ export class StdioProxy {
   /** Sends a request and waits for its answer. Ids must not be used twice. */
   async request(method: string, params: JsonObject, id: string | number): Promise<Message> {
     this.send({ jsonrpc: '2.0', id, method, params });
-    return this.next(`an answer to ${method} (${JSON.stringify(id)})`, (message) => message.id === id && message.method === undefined);
+    return this.next(
+      `an answer to ${method} (${JSON.stringify(id)})`,
+      (message) => message.id === id && message.method === undefined,
+    );
   }
 
   /** Opens a session of the old era. */
@@ -81,7 +78,11 @@ export class StdioProxy {
   async listed(tool: string, era: 'old' | 'new'): Promise<void> {
     await until(`${tool} is not listed; the log: ${this.log}`, async () => {
       this.#lists += 1;
-      const { result } = await this.request('tools/list', era === 'old' ? {} : { _meta: envelope() }, `list-${this.#lists}`);
+      const { result } = await this.request(
+        'tools/list',
+        era === 'old' ? {} : { _meta: envelope() },
+        `list-${this.#lists}`,
+      );
       return ((result?.['tools'] ?? []) as { name: string }[]).some(({ name }) => name === tool);
     });
   }

@@ -10,7 +10,6 @@ import { StdioClientTransport as StdioOfV2 } from '@modelcontextprotocol/client/
 import { Client as ClientOfV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport as StdioOfV1 } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { StreamableHTTPClientTransport as HttpOfV1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
-import type { Transport as TransportOfV1 } from '@modelcontextprotocol/sdk/shared/transport.js';
 import {
   CreateMessageRequestSchema,
   ElicitRequestSchema,
@@ -73,7 +72,10 @@ export interface SdkClient {
 
 const capabilities = { sampling: {}, elicitation: { form: {} }, roots: { listChanged: true } };
 const sampled = { role: 'assistant', model: 'a-model', content: { type: 'text', text: 'sampled words' } } as const;
-const elicited = { action: 'accept', content: { username: 'ada', email: 'ada@example.com', name: 'Ada', ok: true } } as const;
+const elicited = {
+  action: 'accept',
+  content: { username: 'ada', email: 'ada@example.com', name: 'Ada', ok: true },
+} as const;
 const roots = { roots: [{ uri: 'file:///of/the/client', name: 'of the client' }] };
 
 const modes = { 'v2 old': 'legacy', 'v2 new': { pin: '2026-07-28' }, 'v2 auto': 'auto' } as const;
@@ -103,25 +105,26 @@ async function connectV1(address: Address): Promise<SdkClient> {
     'url' in address
       ? new HttpOfV1(new URL(address.url), { requestInit: { headers: { ...address.headers } } })
       : new StdioOfV1({ ...address, stderr: 'ignore' });
-  // The package's own transport does not fit its own interface under exactOptionalPropertyTypes.
-  await client.connect(transport as TransportOfV1);
+  await client.connect(transport);
   return {
     era: 'old',
     version: transport instanceof HttpOfV1 ? transport.protocolVersion : undefined,
     heard,
     asked,
     instructions: client.getInstructions(),
-    tools: async () => (await client.listTools()).tools as unknown as JsonObject[],
+    tools: async () => (await client.listTools()).tools,
     toolNames: async () => (await client.listTools()).tools.map(({ name }) => name),
     call: async (name, args = {}, { progress, signal } = {}) =>
       callResult(await client.callTool({ name, arguments: args }, undefined, callOptions(progress, signal))),
     resources: async () => (await client.listResources()).resources.map(({ uri }) => uri),
-    templates: async () => (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
-    read: async (uri) => (await client.readResource({ uri })).contents as unknown as JsonObject[],
+    templates: async () =>
+      (await client.listResourceTemplates()).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
+    read: async (uri) => (await client.readResource({ uri })).contents,
     prompts: async () => (await client.listPrompts()).prompts.map(({ name }) => name),
-    prompt: async (name, args = {}) => (await client.getPrompt({ name, arguments: args })).messages as unknown as JsonObject[],
+    prompt: async (name, args = {}) => (await client.getPrompt({ name, arguments: args })).messages,
     complete: async (prompt, name, value) =>
-      (await client.complete({ ref: { type: 'ref/prompt', name: prompt }, argument: { name, value } })).completion.values,
+      (await client.complete({ ref: { type: 'ref/prompt', name: prompt }, argument: { name, value } })).completion
+        .values,
     wantLogs: async (level) => void (await client.setLoggingLevel(level)),
     watch: async (uris) => {
       for (const uri of uris) await client.subscribeResource({ uri });
@@ -161,7 +164,7 @@ async function connectV2(address: Address, mode: (typeof modes)[keyof typeof mod
     heard,
     asked,
     instructions: client.getInstructions(),
-    tools: async () => (await client.listTools(undefined, fresh)).tools as unknown as JsonObject[],
+    tools: async () => (await client.listTools(undefined, fresh)).tools,
     toolNames: async () => (await client.listTools(undefined, fresh)).tools.map(({ name }) => name),
     call: async (name, args = {}, { progress, signal } = {}) => {
       const meta = level === undefined ? {} : { _meta: { [LOG_LEVEL_META_KEY]: level } };
@@ -170,18 +173,20 @@ async function connectV2(address: Address, mode: (typeof modes)[keyof typeof mod
     resources: async () => (await client.listResources(undefined, fresh)).resources.map(({ uri }) => uri),
     templates: async () =>
       (await client.listResourceTemplates(undefined, fresh)).resourceTemplates.map(({ uriTemplate }) => uriTemplate),
-    read: async (uri) => (await client.readResource({ uri }, fresh)).contents as unknown as JsonObject[],
+    read: async (uri) => (await client.readResource({ uri }, fresh)).contents,
     prompts: async () => (await client.listPrompts(undefined, fresh)).prompts.map(({ name }) => name),
-    prompt: async (name, args = {}) => (await client.getPrompt({ name, arguments: args })).messages as unknown as JsonObject[],
+    prompt: async (name, args = {}) => (await client.getPrompt({ name, arguments: args })).messages,
     complete: async (prompt, name, value) =>
-      (await client.complete({ ref: { type: 'ref/prompt', name: prompt }, argument: { name, value } })).completion.values,
+      (await client.complete({ ref: { type: 'ref/prompt', name: prompt }, argument: { name, value } })).completion
+        .values,
     wantLogs: async (wanted) => {
       if (era === 'old') await client.setLoggingLevel(wanted);
       else level = wanted;
     },
     watch: async (uris) => {
       const lists = { toolsListChanged: true, promptsListChanged: true, resourcesListChanged: true };
-      if (era === 'new') subscription = await client.listen({ ...lists, ...(uris.length > 0 && { resourceSubscriptions: uris }) });
+      if (era === 'new')
+        subscription = await client.listen({ ...lists, ...(uris.length > 0 && { resourceSubscriptions: uris }) });
       else for (const uri of uris) await client.subscribeResource({ uri });
     },
     close: async () => {

@@ -1,5 +1,5 @@
 // What a test needs around it: a proxy that ends with the test, a folder, clients that are closed. No expectations live here.
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import type { ExecutionContext } from 'ava';
 import { commandLine, startProxy } from '@plugboard/test-kit';
 import type { ProxyOptions, ProxyProcess } from '@plugboard/test-kit';
 import type { JsonObject } from 'plugboard';
+import { StdioProxy } from './raw-stdio.ts';
 import { connectClient } from './sdk-clients.ts';
 import type { Address, ClientKind, SdkClient } from './sdk-clients.ts';
 
@@ -21,7 +22,10 @@ export const everything = {
 
 /** An entry of `mcpServers` for `servers/scripted.ts`. */
 export function scripted(...args: string[]): { command: string; args: string[] } {
-  return { command: process.execPath, args: [fileURLToPath(new URL('../servers/scripted.js', import.meta.url)), ...args] };
+  return {
+    command: process.execPath,
+    args: [fileURLToPath(new URL('../servers/scripted.js', import.meta.url)), ...args],
+  };
 }
 
 /** An entry of `mcpServers` for the conformance fixture as a child. */
@@ -31,7 +35,11 @@ export function fixtureChild(era: 'old' | 'new'): { command: string; args: strin
 }
 
 /** Starts `plugboard up`; it is ended with the test. */
-export async function proxyFor(t: ExecutionContext, config: JsonObject | string, options?: ProxyOptions): Promise<ProxyProcess> {
+export async function proxyFor(
+  t: ExecutionContext,
+  config: JsonObject | string,
+  options?: ProxyOptions,
+): Promise<ProxyProcess> {
   t.timeout(180_000);
   const proxy = await startProxy(config, options);
   t.teardown(() => proxy.close());
@@ -55,4 +63,15 @@ export async function folderFor(t: ExecutionContext): Promise<string> {
 /** The command of a proxy that serves the client which starts it. */
 export function stdioAddress(folder: string, configFile: string): Address {
   return { ...commandLine('up', '--stdio', '--config', configFile), cwd: folder };
+}
+
+/** Starts a proxy that serves this test over its pipes; it is ended with the test. */
+export async function stdioProxyFor(t: ExecutionContext, config: JsonObject): Promise<StdioProxy> {
+  t.timeout(180_000);
+  const folder = await folderFor(t);
+  const file = path.join(folder, 'plugboard.json');
+  await writeFile(file, JSON.stringify(config));
+  const client = new StdioProxy(folder, file);
+  t.teardown(() => client.kill());
+  return client;
 }

@@ -9,13 +9,16 @@ export function descendantsOf(pid: number): number[] {
     if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), each]);
   }
   const found: number[] = [];
-  for (let next = children.get(pid) ?? []; next.length > 0; next = next.flatMap((each) => children.get(each) ?? [])) found.push(...next);
+  for (let next = children.get(pid) ?? []; next.length > 0; next = next.flatMap((each) => children.get(each) ?? []))
+    found.push(...next);
   return found;
 }
 
 /** Process ids of all processes whose command line contains a text. Give a server an argument of its own to find it when its parent is gone. */
 export function processesWith(text: string): number[] {
-  return allProcesses().filter((pid) => pid !== process.pid && (read(pid, 'cmdline') ?? '').replaceAll('\0', ' ').includes(text) && isAlive(pid));
+  return allProcesses().filter(
+    (pid) => pid !== process.pid && (read(pid, 'cmdline') ?? '').replaceAll('\0', ' ').includes(text) && isAlive(pid),
+  );
 }
 
 /** True when a process runs; false when it has ended, though nobody may have collected it. */

@@ -6,9 +6,14 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { JsonObject } from 'plugboard';
+import { guardChild } from './child-guard.ts';
 import { until } from './until.ts';
 
-const program = path.join(path.dirname(createRequire(import.meta.url).resolve('plugboard/package.json')), 'bin', 'plugboard.js');
+const program = path.join(
+  path.dirname(createRequire(import.meta.url).resolve('plugboard/package.json')),
+  'bin',
+  'plugboard.js',
+);
 
 /** The command line of `plugboard` with the given arguments, for whoever starts it: a client over stdio, a test of the command line. */
 export function commandLine(...args: string[]): { command: string; args: string[] } {
@@ -166,14 +171,18 @@ export class ProxyProcess {
   }
 
   #spawn(): void {
-    const { command, args } = commandLine('up', '--json', '--config', this.configFile, ...(this.#options.args ?? ['--port', '0']));
+    const { command, args } = commandLine(
+      'up',
+      '--json',
+      '--config',
+      this.configFile,
+      ...(this.#options.args ?? ['--port', '0']),
+    );
     const env = { PATH: process.env['PATH'] ?? '', HOME: this.folder, ...this.#options.env };
     const child = spawn(command, args, { cwd: this.folder, env });
     this.#child = child;
     this.#running = true;
-    // A test run that is interrupted runs no teardown.
-    const end = () => child.kill('SIGKILL');
-    process.once('exit', end);
+    guardChild(child);
     let rest = '';
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
@@ -185,7 +194,6 @@ export class ProxyProcess {
     this.#ended = new Promise((resolve) => {
       child.once('error', (error) => (this.log += `${String(error)}\n`));
       child.once('close', (code) => {
-        process.off('exit', end);
         this.#running = false;
         resolve(code ?? undefined);
       });
