@@ -34,7 +34,9 @@ export class LiveCatalogue {
   /** Fetches lists now. Rejects when the server does not list. */
   async fetch(kinds: readonly ListKind[]): Promise<void> {
     const { connection, timeout, warn } = this.#init;
-    const lists = await Promise.all(kinds.map(async (kind) => ({ kind, ...(await fetchList(connection, kind, timeout)) })));
+    const lists = await Promise.all(
+      kinds.map(async (kind) => ({ kind, ...(await fetchList(connection, kind, timeout)) })),
+    );
     for (const { dropped } of lists) for (const reason of dropped) warn(`left out ${reason}`);
     const ttls = lists.flatMap(({ ttlMs }) => (ttlMs === undefined ? [] : [ttlMs]));
     const fetched = Object.fromEntries(lists.map(({ kind, items }) => [kind, items]));
@@ -44,7 +46,8 @@ export class LiveCatalogue {
   /** Notes that lists have changed. */
   refreshSoon(kinds: readonly ListKind[]): void {
     for (const kind of kinds) this.#stale.add(kind);
-    if (this.#refreshing === undefined && !this.#stopped) this.#refreshing = setTimeout(() => void this.#refresh(), debounce);
+    if (this.#refreshing === undefined && !this.#stopped)
+      this.#refreshing = setTimeout(() => void this.#refresh(), debounce);
   }
 
   /** Fetches nothing more. */

@@ -198,7 +198,9 @@ export class ListingMaker {
 
   /** The servers of which a grant may use anything. The others do not exist for it. */
   visibleTo(grant: Grant): Server[] {
-    const all = [grant.tools, grant.resources, grant.prompts].flatMap((rules) => (rules === undefined ? [] : [this.matcher(rules)]));
+    const all = [grant.tools, grant.resources, grant.prompts].flatMap((rules) =>
+      rules === undefined ? [] : [this.matcher(rules)],
+    );
     return this.serversOf(grant).filter(({ name }) => all.some((matcher) => matcher.mayAllow(name)));
   }
 

@@ -116,7 +116,10 @@ class Opening {
   async #initializeHere(door: Door, limit: number): Promise<Connection | undefined> {
     const response = await this.#guard(
       door,
-      within(door.channel.ask('initialize', initializeParams(this.#key)).catch(() => undefined), limit),
+      within(
+        door.channel.ask('initialize', initializeParams(this.#key)).catch(() => undefined),
+        limit,
+      ),
     );
     if (response?.result === undefined) return undefined;
     return this.#initialized(door, response);
