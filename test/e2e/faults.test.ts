@@ -106,7 +106,7 @@ test('a line of 100 MB ends the connection with a clear error, is not kept, and 
 
 test('a server that stops listing its tools: its last list stays, and nobody waits for it', async (t) => {
   const mcpServers = { mute: { ...scripted(), isolation: 'shared' }, other: scripted() };
-  const proxy = await proxyFor(t, { mcpServers, limits: { startTimeout: 1000 } });
+  const proxy = await proxyFor(t, { mcpServers, limits: { startTimeout: 4000 } });
   await proxy.ready();
   for (const era of eras) {
     const client = await rawClient(era, proxy.url);
@@ -143,7 +143,9 @@ test('a server that ends at once, and one whose program does not exist: the othe
 for (const era of eras) {
   test(`an HTTP server of the ${era} era that answers 404, 500, nonsense, or not at all: a clear error each, and the next call works`, async (t) => {
     const upstream = await httpUpstream(t, era);
-    const proxy = await proxyFor(t, { mcpServers: { remote: { url: upstream.url, timeout: 400 }, other: scripted() } });
+    const proxy = await proxyFor(t, {
+      mcpServers: { remote: { url: upstream.url, timeout: 1500 }, other: scripted() },
+    });
     await proxy.ready();
     for (const clientEra of eras) {
       const client = await rawClient(clientEra, proxy.url);
@@ -154,7 +156,7 @@ for (const era of eras) {
         drop: /"remote"/,
         half: /"remote"/,
         rubbish: /"remote"/,
-        silence: /"remote".*400 ms/s,
+        silence: /"remote".*1500 ms/s,
       };
       for (const [fault, words] of Object.entries(says)) {
         upstream.fault = () => (/^\d+$/.test(fault) ? Number(fault) : (fault as 'drop'));

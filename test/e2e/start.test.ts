@@ -1,34 +1,29 @@
 // The start: the proxy listens at once, lists what is up, tells of the rest when it comes, and ends as quickly as it came.
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { descendantsOf, isAlive, startProxy, until } from '@plugboard/test-kit';
+import type { ServerReport } from '@plugboard/test-kit';
 import test from 'ava';
 import { rawClient, sendHttp } from './support/raw-http.ts';
-import { clientFor, folderFor, proxyFor, scripted, stdioAddress } from './support/stand.ts';
+import { clientFor, folderFor, proxyFor, scripted, stdioProxyFor } from './support/stand.ts';
 
-/** A server that hears nothing for so long; ms. */
-const slow = (ms: number) => scripted(`--late=${ms}`);
-
-test('a server that needs five seconds holds up nobody, and is announced to open sessions of both eras when it comes', async (t) => {
-  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers: { quick: scripted(), late: slow(5000) } });
-  const isUp = (name: string) =>
-    proxy.events.some((each) => each.event === 'server' && each.server.name === name && each.server.state === 'ready');
+test('a slow server holds up nobody, and is announced to open sessions of both eras when it comes', async (t) => {
+  const signal = path.join(await folderFor(t), 'come');
+  const mcpServers = { quick: scripted(), late: scripted(`--until=${signal}`) };
+  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers });
   const clients = [await clientFor(t, 'v1', { url: proxy.url }), await clientFor(t, 'v2 new', { url: proxy.url })];
   for (const client of clients) {
     t.true((await client.toolNames()).includes('memory_read_graph'), 'the first list has what is up');
     t.false((await client.call('memory_read_graph')).isError);
     await client.watch([]);
+    await until('the quick server is listed', async () => (await client.toolNames()).includes('quick_echo'));
+    t.is((await client.call('quick_echo', { n: 1 })).text, '{"n":1}');
+    t.false((await client.toolNames()).includes('late_echo'));
   }
-  await until(
-    'the quick server is listed',
-    async () => (await clients[0]?.toolNames())?.includes('quick_echo') === true,
-  );
-  const names = await Promise.all(clients.map((client) => client.toolNames()));
   const before = clients.map(({ heard }) => heard.changed.tools);
-  t.false(isUp('late'), 'all this has not waited for the slow server');
-  for (const each of names) t.false(each.includes('late_echo'));
+  await writeFile(signal, '');
   for (const [index, client] of clients.entries()) {
     const told = () => client.heard.changed.tools > (before[index] ?? 0);
     await until('the late server is announced', async () => told() && (await client.toolNames()).includes('late_echo'));
@@ -37,48 +32,52 @@ test('a server that needs five seconds holds up nobody, and is announced to open
 });
 
 test('health tells the truth: alive at once, ready when the last server is', async (t) => {
-  const proxy = await proxyFor(t, { mcpServers: { quick: scripted(), late: slow(2500), ends: scripted('--exit') } });
+  const signal = path.join(await folderFor(t), 'come');
+  const right = { quick: scripted(), late: scripted(`--until=${signal}`) };
+  const proxy = await proxyFor(t, { mcpServers: { ...right, ends: scripted('--exit') } });
   const get = async (path: string) => {
     const { status, text } = await sendHttp(proxy.url, { method: 'GET', path });
-    return {
-      status,
-      body: JSON.parse(text) as { ready?: boolean; servers?: { name: string; state: string; reason?: string }[] },
-    };
+    const { ready, servers = [] } = JSON.parse(text) as { ready?: boolean; servers?: ServerReport[] };
+    return { status, ready, server: (wanted: string) => servers.find(({ name }) => name === wanted) };
   };
   t.is((await get('/healthz')).status, 200);
   const first = await get('/readyz');
   t.is(first.status, 503);
-  t.false(first.body.ready);
-  t.like(
-    first.body.servers?.find(({ name }) => name === 'late'),
-    { state: 'starting' },
-  );
-  await until(
-    'the late server is ready',
-    async () => (await get('/readyz')).body.servers?.find(({ name }) => name === 'late')?.state === 'ready',
-  );
+  t.false(first.ready);
+  t.is(first.server('late')?.state, 'starting');
+  await writeFile(signal, '');
+  await until('the late server is ready', async () => (await get('/readyz')).server('late')?.state === 'ready');
   const failed = await get('/readyz');
   t.is(failed.status, 503);
-  t.regex(failed.body.servers?.find(({ name }) => name === 'ends')?.reason ?? '', /no licence found/);
-  await proxy.configure({ mcpServers: { quick: scripted(), late: slow(2500) } });
+  t.regex(failed.server('ends')?.reason ?? '', /no licence found/);
+  await proxy.configure({ mcpServers: right });
   await until('it is ready without the failed server', async () => (await get('/readyz')).status === 200);
 });
 
 test('over stdio it answers at once as well, and a client that leaves during the start leaves nothing behind', async (t) => {
-  const proxy = await proxyFor(t, { plugins: { memory: {} }, mcpServers: { late: slow(4000) } });
-  const started = performance.now();
-  const client = await clientFor(t, 'v2 old', stdioAddress(proxy.folder, proxy.configFile));
-  t.true((await client.toolNames()).includes('memory_read_graph'));
-  t.log(`the first list came after ${Math.round(performance.now() - started)} ms`);
-  await until(
-    'the late server is announced',
-    async () => client.heard.changed.tools > 0 && (await client.toolNames()).includes('late_echo'),
-  );
+  const signal = path.join(await folderFor(t), 'come');
+  const config = { plugins: { memory: {} }, mcpServers: { late: scripted(`--until=${signal}`) } };
+  const leaving = await stdioProxyFor(t, config);
+  await leaving.initialize();
+  await leaving.listed('memory_read_graph', 'old');
+  const children = await until('the server is started', () => {
+    const found = descendantsOf(leaving.pid);
+    return found.length >= 2 && found;
+  });
+  t.is(await leaving.end(), 0);
+  t.deepEqual(children.filter(isAlive), []);
+
+  const staying = await stdioProxyFor(t, config);
+  await staying.initialize();
+  await staying.listed('memory_read_graph', 'old');
+  await writeFile(signal, '');
+  await staying.next('the late server is announced', ({ method }) => method === 'notifications/tools/list_changed');
+  await staying.listed('late_echo', 'old');
 });
 
 test('it stops by itself, whatever its servers and clients are doing', async (t) => {
   const mcpServers = {
-    never: slow(600_000),
+    never: scripted('--late=600000'),
     ends: scripted('--exit'),
     good: scripted(),
     missing: { command: 'no-such-program' },

@@ -1,7 +1,7 @@
 // A stdio server of the old era, written by hand, that does what its tools and arguments say, good and bad. Without imports that cost time:
-// tests start hundreds. Arguments: --exit (ends at once), --stubborn (ignores the end of its input and SIGTERM), --late=MS (hears nothing before), --mark=TEXT (to find the process), --journal=FILE (+ for its start, - for its list of tools), --tools=a,b (more echoes).
+// tests start hundreds. Arguments: --exit (ends at once), --stubborn (ignores the end of its input and SIGTERM), --late=MS and --until=FILE (hears nothing before), --mark=TEXT (to find the process), --journal=FILE (+ for its start, - for its list of tools), --tools=a,b (more echoes).
 import { spawn } from 'node:child_process';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, existsSync } from 'node:fs';
 
 interface Message {
   readonly id?: string | number;
@@ -121,6 +121,11 @@ function receive(message: Message): void {
 }
 
 function listen(): void {
+  const file = argument('until');
+  if (file !== undefined && !existsSync(file)) {
+    setTimeout(listen, 50);
+    return;
+  }
   let rest = '';
   process.stdin.setEncoding('utf8').on('data', (text: string) => {
     const lines = (rest + text).split('\n');
