@@ -342,7 +342,7 @@ export class Server implements LeaseOwner {
 }
 
 /** What the proxy itself answers a server that asks while nobody's call is open. */
-function answerAsProxy(request: RpcRequest): RpcResponse {
+export function answerAsProxy(request: RpcRequest): RpcResponse {
   if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
   return {
     jsonrpc: '2.0',
