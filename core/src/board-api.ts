@@ -1,4 +1,5 @@
 // What the proxy offers to transports and to management plugins. The board implements it; nothing else does.
+import type { Catalogue } from './catalogue.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
 import type {
   Capabilities,
@@ -47,6 +48,8 @@ export type ServerState = 'starting' | 'ready' | 'failed' | 'stopped';
 export interface ServerStatus {
   readonly name: string;
   readonly title: string | undefined;
+  /** Id of the only grant that sees it; undefined: a common one. */
+  readonly owner: string | undefined;
   readonly kind: string;
   readonly plugin: string;
   readonly isolation: string;
@@ -60,6 +63,19 @@ export interface ServerStatus {
   readonly prompts: number;
   readonly leases: number;
   readonly restarts: number;
+}
+
+/** How one selector of a grant stands. */
+export interface SelectorReport {
+  readonly selector: string;
+  /** `ready`: all its tools can be called. `waiting`: its server is starting. `failed`: its server is down. `unmatched`: it stands for nothing. `denied`: all it stands for is denied. */
+  readonly state: 'ready' | 'waiting' | 'failed' | 'unmatched' | 'denied';
+  /** The tools it stands for, as `server:tool`; at most 1000. */
+  readonly tools: readonly string[];
+  /** For people: why it is not ready. */
+  readonly reason: string | undefined;
+  /** For `unmatched`: up to three names that it may have meant. */
+  readonly nearest: readonly string[];
 }
 
 /** A tool of a toolset: its exposed name, and where it leads. */
@@ -111,8 +127,8 @@ export interface BoardApi {
   close(session: Session, reason: string): Promise<void>;
 
   readonly sessions: ReadonlyMap<string, Session>;
-  /** All registered servers, in configuration order. */
-  servers(): ServerStatus[];
+  /** All common servers, in configuration order; with a grant, also those that only it has. */
+  servers(grant?: Grant): ServerStatus[];
   /** The toolset of a grant, as its clients list it. */
   tools(grant: Grant, server?: string): Promise<readonly ToolEntry[]>;
   /** The grant of callers without a credential. */
@@ -121,6 +137,15 @@ export interface BoardApi {
   readonly grants: ReadonlyMap<string, Grant>;
   /** Say that a grant's rules changed: its toolsets are rebuilt and its sessions told. */
   grantChanged(grant: Grant): void;
+  /** Say that a grant is no longer valid: its sessions end, its connections are closed. Refusing its credential is its owner's business. */
+  endGrant(grant: Grant, reason: string): Promise<void>;
+  /** How each `allow` selector of a grant stands: which tools it stands for and whether they can be called now. */
+  inspect(grant: Grant): SelectorReport[];
+  /** What a server offers now (while it is down: what it offered last); undefined when there is none of that name for the grant. */
+  catalogue(server: string, grant?: Grant): Catalogue | undefined;
+  /** Stops a server until it is started again; open calls may end first. Throws when there is none. */
+  stopServer(name: string): Promise<void>;
+  startServer(name: string): void;
   /** Selectors of the configuration that match nothing, each with the nearest names. */
   warnings(): string[];
 }

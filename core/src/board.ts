@@ -1,13 +1,24 @@
 // The board: sessions and their opening, authentication, and the entrance of every request. Answering requests lives in `requests.ts`.
 import { createHash, randomUUID } from 'node:crypto';
-import type { BoardApi, Envelope, OpenRequest, OpenRequestHandle, ServerStatus, ToolEntry } from './board-api.ts';
+import type {
+  BoardApi,
+  Envelope,
+  OpenRequest,
+  OpenRequestHandle,
+  SelectorReport,
+  ServerStatus,
+  ToolEntry,
+} from './board-api.ts';
+import type { Catalogue } from './catalogue.ts';
+import type { ServerDefinition } from './connection.ts';
 import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 import { Exchange } from './exchange.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
 import { Hooks } from './hooks.ts';
+import type { KnownCatalogues } from './known-catalogues.ts';
 import type { Lease } from './lease.ts';
 import { acknowledgement, Listeners, readFilter, sessionListener, streamListener } from './listeners.ts';
-import { Naming } from './naming.ts';
+import { inspectGrant } from './inspection.ts';
 import { Parking } from './parking.ts';
 import type { Log } from './plugin.ts';
 import { Answer } from './protocol/answer.ts';
@@ -23,6 +34,7 @@ import type {
 } from './protocol/messages.ts';
 import { Requests } from './requests.ts';
 import { Servers } from './servers.ts';
+import type { Registration } from './servers.ts';
 import type { Server, ServerLimits } from './server.ts';
 import { Session } from './session.ts';
 import type { Reply } from './session.ts';
@@ -59,6 +71,7 @@ export class Board implements BoardApi {
   hooks = new Hooks();
   readonly #log: Log;
   #callers: Callers | undefined;
+  #catalogues: KnownCatalogues | undefined;
   readonly #maker: ListingMaker;
   readonly #listeners: Listeners;
   readonly #requests: Requests;
@@ -81,7 +94,7 @@ export class Board implements BoardApi {
       log: (_server, level, message) => log[level](message),
     });
     const hooks = () => this.hooks;
-    this.#maker = new ListingMaker(this.serverRegistry, new Naming(serverInfo.name), hooks, serverInfo);
+    this.#maker = new ListingMaker(this.serverRegistry, hooks, serverInfo);
     this.#listeners = new Listeners(report);
     this.#requests = new Requests({
       servers: this.serverRegistry,
@@ -119,8 +132,34 @@ export class Board implements BoardApi {
     this.#callers = callers;
   }
 
+  /** From now on servers are remembered, and those that were are listed before they are up. */
+  remember(catalogues: KnownCatalogues | undefined): void {
+    this.#catalogues = catalogues;
+    this.serverRegistry.remembered = catalogues;
+  }
+
+  /** A server that a plugin registers while the proxy runs. Throws when its name is taken. */
+  addServer(registration: Registration): void {
+    this.#serversChanged(this.serverRegistry.add(registration));
+  }
+
+  /** A server that its plugin takes back; open calls may end first. */
+  removeServer(definition: ServerDefinition): void {
+    const server = this.serverRegistry.remove(definition);
+    if (server === undefined) return;
+    this.#catalogues?.forget(definition);
+    this.#serversChanged(server);
+    void server.retire();
+  }
+
+  #serversChanged({ definition: { owner } }: Server): void {
+    if (owner === undefined) this.#maker.serversChanged();
+    else this.#maker.ownServersChanged(owner);
+    this.#listeners.changed(owner);
+  }
+
   /** A new generation: its hooks and servers. Returns the servers that are no longer registered, still running. */
-  swap(hooks: Hooks, registered: Parameters<Servers['replace']>[0]): Server[] {
+  swap(hooks: Hooks, registered: readonly Registration[]): Server[] {
     this.hooks = hooks;
     const gone = this.serverRegistry.replace(registered);
     this.#maker.serversChanged();
@@ -273,7 +312,7 @@ export class Board implements BoardApi {
       return;
     }
     if (method !== 'notifications/roots/list_changed') return;
-    for (const server of this.serverRegistry.all()) server.leases.tell(session, method, params);
+    for (const server of this.serverRegistry.of(session.grant)) server.leases.tell(session, method, params);
   }
 
   deliver(session: Session, response: RpcResponse): void {
@@ -293,8 +332,37 @@ export class Board implements BoardApi {
       await this.hooks.run('onSessionEnd', session).catch((error: unknown) => this.report(error));
   }
 
-  servers(): ServerStatus[] {
-    return this.serverRegistry.all().map((server) => server.status());
+  servers(grant?: Grant): ServerStatus[] {
+    const servers = grant === undefined ? this.serverRegistry.all() : this.serverRegistry.of(grant);
+    return servers.map((server) => server.status());
+  }
+
+  catalogue(name: string, grant?: Grant): Catalogue | undefined {
+    if (grant === undefined) return this.serverRegistry.common(name)?.catalogue;
+    return this.serverRegistry.find(name, grant)?.catalogueFor(grant.id);
+  }
+
+  inspect(grant: Grant): SelectorReport[] {
+    return inspectGrant(this.#maker, grant);
+  }
+
+  async stopServer(name: string): Promise<void> {
+    const server = this.#serverNamed(name);
+    const retiring = server.retire();
+    this.#serverChanged(server);
+    await retiring;
+  }
+
+  startServer(name: string): void {
+    const server = this.#serverNamed(name);
+    if (server.state !== 'stopped') return;
+    this.#serverChanged(this.serverRegistry.renew(server));
+  }
+
+  #serverNamed(name: string): Server {
+    const server = this.serverRegistry.common(name);
+    if (server === undefined) throw new Error(`there is no server "${name}"`);
+    return server;
   }
 
   async tools(grant: Grant, server?: string): Promise<readonly ToolEntry[]> {
@@ -302,8 +370,15 @@ export class Board implements BoardApi {
   }
 
   grantChanged(grant: Grant): void {
-    this.#maker.grantChanged(grant);
-    this.#listeners.changed();
+    this.#maker.grantChanged(grant.id);
+    this.#listeners.changed(grant.id);
+  }
+
+  async endGrant(grant: Grant, reason: string): Promise<void> {
+    const sessions = [...this.sessions.values()].filter((session) => session.grant === grant);
+    await Promise.all(sessions.map((session) => this.close(session, reason)));
+    await this.serverRegistry.releaseGrant(grant);
+    this.#maker.forget(grant);
   }
 
   warnings(): string[] {
@@ -314,7 +389,7 @@ export class Board implements BoardApi {
       server.catalogue.tools.map((tool) => ({ server: server.name, tool: tool.name })),
     );
     for (const grant of [this.defaultGrant, ...this.grants.values()]) {
-      for (const { selector, nearest } of this.#maker.matcher(grant.tools).unmatched(catalogue, pending)) {
+      for (const { selector, nearest } of this.#maker.matcher(grant.tools, grant).unmatched(catalogue, pending)) {
         const hint = nearest.length === 0 ? '' : ` (nearest: ${nearest.join(', ')})`;
         warnings.push(`${grant.id}: selector "${selector}" matches no tool${hint}`);
       }
@@ -331,15 +406,19 @@ export class Board implements BoardApi {
   async stop(): Promise<void> {
     clearInterval(this.#sweeper);
     await Promise.all([...this.sessions.values()].map((session) => this.close(session, 'the proxy stops')));
+    await this.#catalogues?.flush();
     await this.serverRegistry.stop();
   }
 
   #serverChanged(server: Server): void {
-    this.#maker.catalogueChanged();
-    this.#listeners.changed();
+    const { owner } = server.definition;
+    if (owner === undefined) this.#maker.catalogueChanged();
+    else this.#maker.grantChanged(owner);
+    this.#listeners.changed(owner);
+    this.#catalogues?.changed(server);
     if (this.hooks.used('onCatalogChanged')) {
       this.hooks
-        .run('onCatalogChanged', { server: server.name, status: server.status() })
+        .run('onCatalogChanged', { server: server.name, owner, status: server.status() })
         .catch((error: unknown) => this.report(error));
     }
   }

@@ -74,7 +74,13 @@ export function formatPlace(place: Place): string {
 /** Reads YAML or JSON (which is YAML). Throws CONFIG_NOT_FOUND and CONFIG_UNREADABLE. */
 export async function readSource(file: string): Promise<ConfigSource> {
   const label = labelOf(file);
-  const text = await readText(file, label);
+  return parseSource(await readText(file, label), label);
+}
+
+/** Parses YAML or JSON. Throws CONFIG_UNREADABLE; `label` is how messages name the text. */
+export function parseSource(text: string, label: string): ConfigSource {
+  if (Buffer.byteLength(text) > maxBytes)
+    throw new PlugboardError('CONFIG_UNREADABLE', `${label}: more than ${maxBytes} bytes`);
   const lines = new LineCounter();
   refuseDepth(text, label);
   try {
@@ -125,7 +131,8 @@ function at(lines: LineCounter, offset: number): string {
   return `${line}:${col}`;
 }
 
-function labelOf(file: string): string {
+/** How messages name a file: by its path relative to the working directory. */
+export function labelOf(file: string): string {
   const relative = path.relative(process.cwd(), file);
   return relative.startsWith('..') || relative === '' ? file : relative;
 }

@@ -5,7 +5,7 @@ import { describeIssues, formatProblems } from './config-problems.ts';
 import type { Problem } from './config-problems.ts';
 import { configSchema } from './config-schema.ts';
 import type { ConfigValues } from './config-schema.ts';
-import { ConfigSource, readSource } from './config-source.ts';
+import { ConfigSource, labelOf, parseSource, readSource } from './config-source.ts';
 import type { Place } from './config-source.ts';
 import { PlugboardError } from './errors.ts';
 import type { Rules } from './grant.ts';
@@ -60,6 +60,8 @@ export interface Config {
   readonly grants: readonly GrantEntry[];
   readonly limits: Limits;
   readonly log: LogSettings;
+  /** The file's value as written, references unresolved. */
+  readonly written: unknown;
   /** Values to mask wherever text leaves the process: what references gave, and values of keys such as `token`. */
   readonly secrets: ReadonlySet<string>;
   /** ms since the epoch at which reading it began. */
@@ -96,6 +98,11 @@ export async function loadConfig(file: string | undefined, overrides: ConfigOver
     throw new PlugboardError('CONFIG_NOT_FOUND', `none of ${configFileNames.join(', ')} is in ${process.cwd()}`);
   const loadedAt = Date.now();
   return { ...(await build(await readSource(found), found, path.dirname(found), overrides)), loadedAt };
+}
+
+/** Makes a configuration of a text that shall stand in a file. Throws as {@link loadConfig} does. */
+export async function configFromText(text: string, file: string, overrides: ConfigOverrides = {}): Promise<Config> {
+  return await build(parseSource(text, labelOf(file)), file, path.dirname(file), overrides);
 }
 
 /** Makes a configuration of a value, for programs that embed the proxy. Throws as {@link loadConfig} does. */
@@ -168,6 +175,7 @@ async function build(
     })),
     limits: values.limits,
     log: values.log,
+    written: source.value,
     secrets: resolver.secrets,
     loadedAt: Date.now(),
     referencedFiles: [...resolver.files],

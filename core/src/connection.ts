@@ -8,6 +8,7 @@ import type {
   RpcRequest,
   RpcResponse,
 } from './protocol/messages.ts';
+import type { Grant } from './grant.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
 /** What a server said of itself when it was opened (`initialize` or `server/discover`). */
@@ -28,6 +29,8 @@ export interface LeaseKey {
   readonly id: string;
   /** Id of the grant (`default`, `grant:alice`, `task:7`); undefined for `catalogue` and `shared`. */
   readonly grant: string | undefined;
+  /** The grant's own folder, for servers that work on files; undefined: theirs. */
+  readonly workspace?: string | undefined;
   /** What the client can do, as an old-era server is told in `initialize`. */
   readonly capabilities: Capabilities;
   readonly clientInfo: Implementation | undefined;
@@ -79,6 +82,8 @@ export interface ServerDefinition {
   readonly asks?: boolean | undefined;
   /** Id of the only grant that sees this server; undefined: every grant may. */
   readonly owner?: string | undefined;
+  /** Which grants see it, for a common server that is not for everybody. Must always say the same of a grant. */
+  readonly visible?: ((grant: Grant) => boolean) | undefined;
   readonly isolation: 'shared' | 'task' | 'session';
   /** Says what the server is made of; a new generation keeps a running server whose fingerprint is the same. No secrets: a hash will do. */
   readonly fingerprint?: string | undefined;

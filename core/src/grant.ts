@@ -14,9 +14,13 @@ export interface Grant {
   /** Unique and stable over restarts: `default`, `grant:alice`, `task:7`. Safe to log; state is keyed by it. */
   readonly id: string;
   readonly tools: Rules;
+  /** Bounds: a tool is callable only when `tools` and every one of these let it through. */
+  readonly within?: readonly Rules[] | undefined;
   /** Rules for resource URIs and prompt names (`server:uri`, `server:prompt`). Undefined: those of the servers whose tools are allowed whole. */
   readonly resources?: Rules | undefined;
   readonly prompts?: Rules | undefined;
+  /** Folder (absolute) that servers which work on files take as this grant's root, instead of their own. */
+  readonly workspace?: string | undefined;
   /** Free for the plugin that made the grant, e.g. the task record. Never sent to a client. */
   readonly data?: unknown;
 }

@@ -62,6 +62,8 @@ export interface CallRecord {
 /** What changed in the catalogue. */
 export interface CatalogChange {
   readonly server: string;
+  /** Id of the only grant that sees the server; undefined: a common one. */
+  readonly owner: string | undefined;
   readonly status: ServerStatus;
 }
 

@@ -5,27 +5,35 @@ import { Board } from './board.ts';
 import type { Callers } from './board.ts';
 import type { BoardApi } from './board-api.ts';
 import { checkOptions } from './config.ts';
-import type { Config, PluginEntry } from './config.ts';
+import type { Config, ConfigOverrides, PluginEntry } from './config.ts';
+import { Control } from './control.ts';
+import type { LogLine, LogQuery } from './host-control.ts';
 import { PlugboardError } from './errors.ts';
 import type { PluginError } from './errors.ts';
 import type { Grant, Rules } from './grant.ts';
 import { Hooks } from './hooks.ts';
+import { KnownCatalogues } from './known-catalogues.ts';
 import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
 import type { Log } from './plugin.ts';
 import { Scope, ServiceTable } from './scope.ts';
 import { defaultServerLimits } from './server.ts';
 import type { Server } from './server.ts';
+import type { Stores } from './store.ts';
 import { version } from './version.ts';
 
 /** Gives every plugin a log of its own. */
 export interface Logs {
   scope(plugin: string): Log;
+  /** The newest lines, where they are kept. */
+  recent?(query: LogQuery): readonly LogLine[];
 }
 
 export interface HostOptions {
   /** How plugins are found; the default imports packages and files. */
   readonly load?: (key: string, directory: string) => Promise<LoadedPlugin>;
+  /** What the command line said over the configuration file; it also holds for later ones. */
+  readonly overrides?: ConfigOverrides;
 }
 
 /** One plugin of the running generation. */
@@ -56,20 +64,27 @@ class ConfiguredGrant implements Grant {
 
 const nothing: Rules = { allow: [], deny: [] };
 
+/** Services that the proxy itself provides. */
+const builtIn = ['host'];
+
 /** A running proxy. */
 export class Host {
   readonly board: BoardApi;
   readonly #board: Board;
+  /** The running configuration. */
+  #config: Config;
   readonly #logs: Logs;
   readonly #log: Log;
   readonly #load: NonNullable<HostOptions['load']>;
   readonly #services = new ServiceTable();
   readonly #grants = new Map<string, ConfiguredGrant>();
   #applied: readonly Applied[] = [];
+  #stores: Stores | undefined;
   #changing: Promise<void> = Promise.resolve();
   #stopped = false;
 
   private constructor(config: Config, logs: Logs, options: HostOptions) {
+    this.#config = config;
     this.#logs = logs;
     this.#log = logs.scope('core');
     this.#load = options.load ?? loadPlugin;
@@ -79,6 +94,15 @@ export class Host {
       log: this.#log,
     });
     this.board = this.#board;
+    const control = new Control({
+      config: () => this.#config,
+      running: () => this.#applied,
+      check: async (next) => void (await this.#want(next)),
+      reload: (next) => this.reload(next),
+      log: (query) => logs.recent?.(query) ?? [],
+      overrides: options.overrides ?? {},
+    });
+    this.#services.provide('core', 'host', control);
   }
 
   /** Starts a proxy. Rejects, with nothing left running, when a plugin is missing, is given wrong options, or fails to apply. */
@@ -132,9 +156,11 @@ export class Host {
     const first = before.length === 0;
     if (first) this.#board.setCallers(callers());
     const next = await this.#apply(config, wanted, before, this.#board.protected !== isProtected);
+    await this.#remember();
     const hooks = new Hooks();
     for (const { scope } of next) scope.tapInto(hooks);
     this.#board.setCallers(callers());
+    this.#config = config;
     this.#applied = next;
     const gone = this.#board.swap(
       hooks,
@@ -146,6 +172,15 @@ export class Host {
     );
     if (first) await hooks.run('onStart');
     for (const warning of this.#board.warnings()) this.#log.warn(warning);
+  }
+
+  /** With a store, servers are remembered over restarts. */
+  async #remember(): Promise<void> {
+    const stores = this.service<Stores>('store');
+    if (stores === this.#stores) return;
+    this.#stores = stores;
+    const report = (error: unknown) => this.#board.report(error);
+    this.#board.remember(stores === undefined ? undefined : await KnownCatalogues.open(stores, report));
   }
 
   /** Loads all plugins, checks their options and dependencies, and puts them into the order in which they start. */
@@ -174,15 +209,24 @@ export class Host {
   ): Promise<Applied[]> {
     const next: Applied[] = [];
     const undo: (() => Promise<void>)[] = [];
+    // Services whose provider is another one than before: whoever uses them is applied again.
+    const renewed = new Set(
+      before.flatMap(({ scope: { plugin } }) =>
+        wanted.some(({ loaded }) => loaded.plugin.id === plugin.id) ? [] : (plugin.provides ?? []),
+      ),
+    );
     try {
       for (const want of wanted) {
         const old = before.find(({ loaded }) => loaded.plugin.id === want.loaded.plugin.id);
         const { plugin } = want.loaded;
-        const same = old !== undefined && old.loaded.plugin === plugin && isDeepStrictEqual(old.options, want.options);
+        const stale = [...(plugin.needs ?? []), ...(plugin.wants ?? [])].some((name) => renewed.has(name));
+        const same =
+          !stale && old !== undefined && old.loaded.plugin === plugin && isDeepStrictEqual(old.options, want.options);
         if (same && !(plugin.exclusive === true && exposureChanged)) {
           next.push(old);
           continue;
         }
+        for (const name of plugin.provides ?? []) renewed.add(name);
         if (old !== undefined && plugin.exclusive === true) {
           await old.scope.stop();
           undo.push(() => this.#revive(config, old));
@@ -223,7 +267,20 @@ export class Host {
       directory: config.directory,
       limits: { apply: config.limits.applyTimeout, hook: config.limits.hookTimeout },
       report: (fault: PluginError) => this.#board.report(fault),
+      servers: {
+        // What is registered between `apply` and the swap comes with the swap.
+        added: (scope, definition) => {
+          if (this.#isRunning(scope)) this.#board.addServer({ plugin: plugin.id, definition });
+        },
+        removed: (scope, definition) => {
+          if (this.#isRunning(scope)) this.#board.removeServer(definition);
+        },
+      },
     });
+  }
+
+  #isRunning(scope: Scope): boolean {
+    return this.#applied.some((each) => each.scope === scope);
   }
 
   /** Stops what the new generation no longer has, in reverse order. Calls in flight end with their servers' leases. */
@@ -277,8 +334,8 @@ function optionsOf(config: Config, entry: PluginEntry, { plugin }: LoadedPlugin)
 function inStartOrder(wanted: readonly Wanted[]): Wanted[] {
   const left = [...wanted];
   const order: Wanted[] = [];
-  const provided = new Set<string>();
-  const offered = new Set(wanted.flatMap(({ loaded }) => loaded.plugin.provides ?? []));
+  const provided = new Set(builtIn);
+  const offered = new Set([...builtIn, ...wanted.flatMap(({ loaded }) => loaded.plugin.provides ?? [])]);
   for (const { loaded } of wanted) {
     const missing = loaded.plugin.needs?.find((name) => !offered.has(name));
     if (missing !== undefined)
@@ -287,8 +344,13 @@ function inStartOrder(wanted: readonly Wanted[]): Wanted[] {
         `plugin "${loaded.plugin.id}" needs the service "${missing}", which no configured plugin provides`,
       );
   }
+  const has = (name: string) => provided.has(name);
   while (left.length > 0) {
-    const index = left.findIndex(({ loaded }) => (loaded.plugin.needs ?? []).every((name) => provided.has(name)));
+    const willing = left.findIndex(({ loaded: { plugin } }) =>
+      [...(plugin.needs ?? []), ...(plugin.wants ?? []).filter((name) => offered.has(name))].every(has),
+    );
+    // Plugins that want each other's services start in configuration order; those that need them cannot start.
+    const index = willing >= 0 ? willing : left.findIndex(({ loaded }) => (loaded.plugin.needs ?? []).every(has));
     const [ready] = left.splice(index, index < 0 ? 0 : 1);
     if (ready === undefined) {
       const ids = left.map(({ loaded }) => `"${loaded.plugin.id}"`).join(', ');

@@ -7,6 +7,11 @@ export * from './connection.ts';
 export * from './grant.ts';
 export * from './plugin.ts';
 export * from './board-api.ts';
+export * from './host-control.ts';
+export * from './local-credential.ts';
+export * from './management.ts';
+export * from './store.ts';
+export type { Catalogue } from './catalogue.ts';
 export { Session } from './session.ts';
 export type { Reply, SessionInit } from './session.ts';
 export { CallFailure, UpstreamCall } from './upstream-call.ts';
@@ -16,7 +21,14 @@ export type { PeerEvents } from './peer.ts';
 export { mcpServer } from './mcp-server.ts';
 export type { Connectable, LoopTransport, McpServerDefinition } from './mcp-server.ts';
 export { localServer, localTool, toolError } from './local-server.ts';
-export type { LocalContext, LocalServer, LocalTool } from './local-server.ts';
+export type {
+  LocalContext,
+  LocalNotifier,
+  LocalPrompt,
+  LocalResource,
+  LocalServer,
+  LocalTool,
+} from './local-server.ts';
 export { Denied, hints, isDenied, PlugboardError, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export * from './hooks.ts';

@@ -67,6 +67,19 @@ export class Leases {
     }
   }
 
+  /** Closes what was opened for a grant; resolves when it is closed. */
+  async releaseGrant(grant: string): Promise<void> {
+    const closing: Promise<void>[] = [];
+    for (const each of this.#leases.values()) {
+      const lease = each instanceof Lease ? each : await each.catch(() => undefined);
+      if (lease?.key.grant !== grant) continue;
+      this.#leases.delete(lease.key.id);
+      this.#owner.closed(lease);
+      closing.push(lease.connection.close());
+    }
+    await Promise.allSettled(closing);
+  }
+
   /** Passes a notification of the client on to its own connection (old era). */
   tell(session: Session, method: string, params: JsonObject | undefined): void {
     for (const lease of this.open()) {
@@ -103,15 +116,15 @@ export class Leases {
   #keyFor(session: Session, caller: Caller): LeaseKey {
     const { isolation, asks: mayAsk } = this.#owner.definition;
     const { capabilities, clientInfo } = caller;
-    const grant = session.grant.id;
+    const { id: grant, workspace } = session.grant;
     if (isolation === 'shared')
       return { kind: 'shared', id: 'shared', grant: undefined, capabilities: {}, clientInfo: undefined };
     // An old-era server learns what the client can do once, when it is opened: clients that can be asked get a connection of their own.
     const asks = this.#owner.era !== 'new' && mayAsk !== false && interactive(capabilities);
     if (isolation === 'task' && !asks)
-      return { kind: 'task', id: `task ${grant}`, grant, capabilities: {}, clientInfo };
+      return { kind: 'task', id: `task ${grant}`, grant, workspace, capabilities: {}, clientInfo };
     const id = `session ${session.id} ${session.era === 'new' && asks ? JSON.stringify(capabilities).slice(0, 500) : ''}`;
-    return { kind: 'session', id, grant, capabilities, clientInfo };
+    return { kind: 'session', id, grant, workspace, capabilities, clientInfo };
   }
 
   #open(key: LeaseKey, session: Session): Promise<Lease> {

@@ -111,6 +111,9 @@ const debounce = 25;
 export class Listeners {
   readonly #listeners = new Set<Listener>();
   #timer: NodeJS.Timeout | undefined;
+  /** For whom something has changed since the last announcement. */
+  #all = false;
+  readonly #grants = new Set<string>();
   readonly #report: (error: unknown) => void;
 
   constructor(report: (error: unknown) => void) {
@@ -141,8 +144,10 @@ export class Listeners {
     return all;
   }
 
-  /** Something that lists depend on has changed: soon, whoever sees a difference is told. */
-  changed(): void {
+  /** Something that lists depend on has changed, for everybody or for one grant: soon, whoever sees a difference is told. */
+  changed(grant?: string): void {
+    if (grant === undefined) this.#all = true;
+    else this.#grants.add(grant);
     if (this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -162,7 +167,11 @@ export class Listeners {
   /** Each view with ears is listed again once; ears are told of what differs. */
   async #announce(): Promise<void> {
     const byView = new Map<View, Listener[]>();
+    const [all, grants] = [this.#all, new Set(this.#grants)];
+    this.#all = false;
+    this.#grants.clear();
     for (const listener of this.#listeners) {
+      if (!all && !grants.has(listener.view.grant.id)) continue;
       const together = byView.get(listener.view);
       if (together === undefined) byView.set(listener.view, [listener]);
       else together.push(listener);

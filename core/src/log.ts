@@ -1,4 +1,6 @@
 // The log: lines by plugin on stderr, as JSON or for people, with secrets masked. What is logged is everybody else's business.
+import type { LogLine, LogQuery } from './host-control.ts';
+import { LogMemory } from './log-memory.ts';
 import type { Log } from './plugin.ts';
 import { Masker, shorten } from './masking.ts';
 import { isObject } from './protocol/messages.ts';
@@ -28,6 +30,8 @@ export interface Logs {
   setLevel(level: LogLevel): void;
   /** The text with every known secret masked, for what is not a log line. */
   mask(text: string): string;
+  /** The newest lines, oldest first. */
+  recent(query: LogQuery): readonly LogLine[];
   /** Resolves when every line is written. */
   flush(): Promise<void>;
 }
@@ -39,7 +43,7 @@ type LineLevel = keyof Log & keyof typeof severity;
 const loadAfter = 300;
 
 /** One line, masked and plain. */
-interface Line {
+export interface Line {
   readonly level: LineLevel;
   readonly time: number;
   readonly scope: string;
@@ -56,16 +60,19 @@ export function createLog(init: LogInit): Logs {
   const destination = init.destination ?? standardError();
   const pretty = init.format === 'pretty' || (init.format === 'auto' && destination.isTTY === true);
   const lines = pretty ? prettyLines(destination) : new JsonLines(destination);
+  const memory = new LogMemory();
   let least: number = severity[init.level];
   const write = (scope: string, level: LineLevel, message: string, fields?: object) => {
     if (severity[level] < least) return;
-    lines.add({
+    const line: Line = {
       level,
       time: Date.now(),
       scope,
       message: shorten(masker.text(message)),
       fields: copyFields(masker, fields),
-    });
+    };
+    memory.add(line);
+    lines.add(line);
   };
   return {
     scope: (name) => ({
@@ -79,6 +86,7 @@ export function createLog(init: LogInit): Logs {
       least = severity[level];
     },
     mask: (text) => masker.text(text),
+    recent: (query) => memory.recent(query),
     flush: () => lines.flush(),
   };
 }

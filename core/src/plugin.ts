@@ -24,6 +24,8 @@ export interface Services {
   provide(name: string, service: unknown): void;
   /** A service by name; it must stand in the plugin's `needs`. The caller states the service's type. */
   get<Service>(name: string): Service;
+  /** The same for a name in `wants`: undefined when no configured plugin provides it. */
+  find<Service>(name: string): Service | undefined;
 }
 
 /** Everything a plugin is handed when it is applied. */
@@ -33,8 +35,12 @@ export interface PluginApi {
     on<Name extends HookName>(name: Name, run: HookFunction<Name>, step?: Step): void;
   };
   readonly servers: {
-    /** Registers a server; it is removed when the plugin stops. Throws when the name is taken. */
-    register(server: ServerDefinition): void;
+    /**
+     * Registers a server, during `apply` or at any later time; it is removed when the plugin stops, or when the function is called that
+     * is returned. A server with an `owner` is seen by that grant only, and hides a common server of the same name from it. Throws when
+     * the name is taken.
+     */
+    register(server: ServerDefinition): () => void;
   };
   readonly services: Services;
   readonly log: Log;
@@ -59,8 +65,10 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly apiVersion: number;
   readonly title?: string;
   readonly description?: string;
-  /** Services that must be there before `apply`. */
+  /** Services that must be there before `apply`. `host` is always there: the proxy's own configuration, plugins and log. */
   readonly needs?: readonly string[];
+  /** Services that are used when some configured plugin provides them; such a plugin is applied first. */
+  readonly wants?: readonly string[];
   /** Services that `apply` provides. */
   readonly provides?: readonly string[];
   /**

@@ -85,7 +85,7 @@ export class Requests {
     const { view, request, caller } = exchange;
     if (request.params?.['cursor'] !== undefined)
       return Answer.error(rpcCode.invalidParams, 'Invalid cursor: lists are given whole, without cursors');
-    if (view.server !== undefined) await this.#tools.servers.get(view.server)?.settled(this.#tools.patience);
+    if (view.server !== undefined) await this.#tools.servers.find(view.server, view.grant)?.settled(this.#tools.patience);
     const listing = await view.list(kind);
     exchange.session.onShown?.(kind, listing.digest);
     return Answer.written(listing.written(caller.era));
@@ -131,7 +131,7 @@ export class Requests {
 
   /** Carries a tool call to its server. Ends with an answer in every case but a fault of this code. */
   #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Answer | Promise<Answer> {
-    const server = this.#tools.servers.get(entry.server);
+    const server = this.#tools.servers.find(entry.server, exchange.session.grant);
     if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${entry.name}`);
     const atServer = entry.tool === params['name'] ? params : { ...params, name: entry.tool };
     const answer = this.#carry(exchange, server, 'tools/call', atServer, entry.definition);
@@ -236,16 +236,14 @@ export class Requests {
     const { server, grant } = view;
     if (server === undefined || !this.#tools.maker.serversOf(grant).some(({ name }) => name === server))
       return undefined;
-    return this.#tools.maker.matcher(grant.tools).wholeServer(server) && grant.resources === undefined
-      ? server
-      : undefined;
+    return this.#tools.maker.wholeServer(grant, server) && grant.resources === undefined ? server : undefined;
   }
 
   async #subscribe(exchange: Exchange, on: boolean): Promise<Answer> {
     const { session, caller } = exchange;
     const uri = exchange.request.params?.['uri'];
     const name = typeof uri === 'string' ? await this.#serverOfUri(exchange.view, uri) : undefined;
-    const server = name === undefined ? undefined : this.#tools.servers.get(name);
+    const server = name === undefined ? undefined : this.#tools.servers.find(name, session.grant);
     if (typeof uri !== 'string' || server === undefined) return unknownResource(String(uri), exchange);
     if (on && session.subscriptions.size >= 1000)
       return Answer.error(rpcCode.invalidRequest, 'at most 1000 subscriptions in one session');
@@ -268,7 +266,7 @@ export class Requests {
     const leases: (readonly [Lease, string])[] = [];
     for (const uri of uris) {
       const name = await this.#serverOfUri(view, uri);
-      const server = name === undefined ? undefined : this.#tools.servers.get(name);
+      const server = name === undefined ? undefined : this.#tools.servers.find(name, session.grant);
       if (server !== undefined) leases.push([await server.lease(session, caller), uri]);
     }
     for (const [lease, uri] of leases) if (lease.connection.era === 'old') lease.subscribe(uri, subscriber, caller);
@@ -282,7 +280,7 @@ export class Requests {
   /** Tells new-era servers which resources anybody wants to hear of. */
   watchResources(): void {
     const uris = [...this.#tools.listeners.uris()];
-    for (const server of this.#tools.servers.all()) if (server.era === 'new') server.watchResources(uris);
+    for (const server of this.#tools.servers.everywhere()) if (server.era === 'new') server.watchResources(uris);
   }
 
   async #complete(exchange: Exchange): Promise<Answer> {
@@ -303,7 +301,7 @@ export class Requests {
     if (!isLogLevel(level))
       return Answer.error(rpcCode.invalidParams, 'logging/setLevel needs one of the log levels of the specification');
     session.logLevel = level;
-    for (const server of this.#tools.servers.all()) {
+    for (const server of this.#tools.servers.of(session.grant)) {
       for (const lease of server.leases.open()) if (lease.sessions.has(session)) void lease.wantLogs(level, caller);
     }
     return Answer.result({});
@@ -326,7 +324,7 @@ export class Requests {
   }
 
   #at(exchange: Exchange, name: string, params: JsonObject | undefined): Answer | Promise<Answer> {
-    const server = this.#tools.servers.get(name);
+    const server = this.#tools.servers.find(name, exchange.session.grant);
     return server === undefined
       ? methodNotFound(exchange.request.method)
       : this.#carry(exchange, server, exchange.request.method, params);

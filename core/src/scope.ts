@@ -42,6 +42,11 @@ interface Tap {
   readonly run: GuardedTap;
 }
 
+export interface ServerChanges {
+  added(scope: Scope, server: ServerDefinition): void;
+  removed(scope: Scope, server: ServerDefinition): void;
+}
+
 export interface ScopeInit {
   readonly plugin: Plugin;
   readonly log: Log;
@@ -49,6 +54,8 @@ export interface ScopeInit {
   readonly services: ServiceTable;
   readonly directory: string;
   readonly limits: PluginLimits;
+  /** Hears of servers that are registered, and taken back, at a later time than during `apply`. */
+  readonly servers: ServerChanges;
   /** Called for faults that nobody waits for (settle hooks, stop). */
   readonly report: (fault: PluginError) => void;
 }
@@ -126,10 +133,7 @@ export class Scope {
         },
       },
       servers: {
-        register: (server) => {
-          tooLate('servers.register');
-          this.servers.push(server);
-        },
+        register: (server) => this.#register(server),
       },
       services: {
         provide: (name, service) => {
@@ -141,7 +145,23 @@ export class Scope {
           if (!plugin.needs?.includes(name)) throw new Error(`service "${name}" is not declared in needs`);
           return services.get(name) as Service;
         },
+        find: <Service>(name: string): Service | undefined => {
+          if (!plugin.wants?.includes(name)) throw new Error(`service "${name}" is not declared in wants`);
+          return services.get(name) as Service | undefined;
+        },
       },
+    };
+  }
+
+  #register(server: ServerDefinition): () => void {
+    if (this.#abort.signal.aborted) throw new Error('servers.register is not possible after the plugin was stopped');
+    if (this.#applied) this.#init.servers.added(this, server);
+    this.servers.push(server);
+    return () => {
+      const index = this.servers.indexOf(server);
+      if (index < 0 || this.#abort.signal.aborted) return;
+      this.servers.splice(index, 1);
+      if (this.#applied) this.#init.servers.removed(this, server);
     };
   }
 

@@ -32,6 +32,16 @@ export interface RuleMatcher {
   mayAllow(server: string): boolean;
   /** Selectors that match no name of the catalogue. Those that may mean one of the `pending` servers, which are not listed yet, are left out. */
   unmatched(catalogue: Iterable<SelectableName>, pending?: readonly string[]): UnmatchedSelector[];
+  /** What each allow selector stands for in a catalogue: tools by server, servers without a list included. */
+  meanings(catalogue: ReadonlyMap<string, ReadonlySet<string>>): SelectorMeaning[];
+}
+
+/** What one selector stands for. */
+export interface SelectorMeaning {
+  readonly selector: string;
+  /** Servers that it may mean. */
+  readonly servers: readonly string[];
+  readonly names: readonly SelectableName[];
 }
 
 /** What compiling depends on: bare forms such as `github_create_issue` are read by the servers that there are. */
@@ -70,6 +80,7 @@ export function compileRules(rules: Rules, context: SelectorContext): RuleMatche
     mayAllow: (server) => allow.touches(server) && !deny.hasWhole(server),
     unmatched: (catalogue, pending = []) =>
       findUnmatched([...allow.patterns, ...deny.patterns], catalogue, pending, context),
+    meanings: (catalogue) => allow.patterns.map((pattern) => meaningOf(pattern, catalogue)),
   };
 }
 
@@ -242,6 +253,23 @@ function findUnmatched(
     selector,
     nearest: index < maxSuggested ? closest(selector, known, 3) : [],
   }));
+}
+
+function meaningOf({ selector, pairs }: Pattern, catalogue: ReadonlyMap<string, ReadonlySet<string>>): SelectorMeaning {
+  const servers = new Set<string>();
+  const names = new Map<string, SelectableName>();
+  for (const { server, tool } of pairs) {
+    const { literal } = server;
+    const meant = literal === undefined ? [...catalogue.keys()].filter((name) => server.matches(name)) : [literal];
+    for (const name of meant) {
+      const tools = catalogue.get(name);
+      if (tools === undefined) continue;
+      servers.add(name);
+      const found = tool.literal === undefined ? [...tools].filter((each) => tool.matches(each)) : [tool.literal];
+      for (const each of found) if (tools.has(each)) names.set(`${name}\0${each}`, { server: name, tool: each });
+    }
+  }
+  return { selector, servers: [...servers], names: [...names.values()] };
 }
 
 function isEverything(pair: Pair): boolean {

@@ -60,6 +60,16 @@ const drain = 10_000;
 /** How long a call waits for a server that is being started. */
 const patience = 5000;
 
+export interface ServerInit {
+  readonly definition: ServerDefinition;
+  readonly plugin: string;
+  readonly limits: ServerLimits;
+  readonly gate: Gate;
+  readonly events: ServerEvents;
+  /** What it offered before the proxy was restarted: listed until it is up again. */
+  readonly known?: { readonly catalogue: Catalogue; readonly info: ServerInfo } | undefined;
+}
+
 /** One registered server. */
 export class Server implements LeaseOwner {
   definition: ServerDefinition;
@@ -76,7 +86,7 @@ export class Server implements LeaseOwner {
   readonly #ended = new AbortController();
   /** The catalogue's connection while the server is up. */
   #live: LiveCatalogue | undefined;
-  #catalogue: Catalogue = emptyCatalogue;
+  #catalogue: Catalogue;
   /** Lists of servers that change them for one grant: by grant, from the connection that said so. */
   readonly #variants = new Map<string, LiveCatalogue>();
   #failures = 0;
@@ -85,8 +95,10 @@ export class Server implements LeaseOwner {
   #settle!: () => void;
   #watchedUris: readonly string[] = [];
 
-  constructor(definition: ServerDefinition, plugin: string, limits: ServerLimits, gate: Gate, events: ServerEvents) {
+  constructor({ definition, plugin, limits, gate, events, known }: ServerInit) {
     this.definition = definition;
+    this.info = known?.info;
+    this.#catalogue = known?.catalogue ?? emptyCatalogue;
     this.plugin = plugin;
     this.limits = limits;
     this.#gate = gate;
@@ -119,9 +131,9 @@ export class Server implements LeaseOwner {
     void this.#stayUp();
   }
 
-  /** Resolves when the server is ready or has failed, at the latest after `limit` ms. */
+  /** Resolves when it is known what the server offers, or it has failed, at the latest after `limit` ms. */
   async settled(limit: number): Promise<void> {
-    if (this.state !== 'starting') return;
+    if (this.state !== 'starting' || this.info !== undefined) return;
     let timer: NodeJS.Timeout | undefined;
     await Promise.race([this.#settled, new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)))]);
     clearTimeout(timer);
@@ -163,6 +175,7 @@ export class Server implements LeaseOwner {
     return {
       name: this.name,
       title: definition.title,
+      owner: definition.owner,
       kind: definition.kind,
       plugin: this.plugin,
       isolation: definition.isolation,

@@ -2,13 +2,13 @@
 import type { PromptEntry, ResourceEntry, ToolEntry } from './board-api.ts';
 import type { Grant, Rules } from './grant.ts';
 import type { Hooks } from './hooks.ts';
+import { NameScopes } from './name-scopes.ts';
+import type { NameScope } from './name-scopes.ts';
 import { fold } from './naming.ts';
-import type { Naming } from './naming.ts';
 import { resultForNew } from './protocol/translate.ts';
 import type { Era, Implementation, JsonObject } from './protocol/messages.ts';
 import { listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
-import { compileRules } from './selectors.ts';
 import type { RuleMatcher } from './selectors.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
@@ -130,19 +130,17 @@ export class View {
 /** Makes listings, and knows when they are out of date. */
 export class ListingMaker {
   readonly #servers: Servers;
-  readonly #naming: Naming;
+  readonly #scopes: NameScopes;
   readonly #hooks: () => Hooks;
   readonly #serverInfo: Implementation;
   #epoch = 1;
-  readonly #grantEpochs = new WeakMap<Grant, number>();
+  readonly #grantEpochs = new Map<string, number>();
   readonly #views = new WeakMap<Grant, Map<string, View>>();
-  readonly #matchers = new WeakMap<Rules, { epoch: number; matcher: RuleMatcher }>();
-  #serverEpoch = 0;
   readonly #entries = new WeakMap<JsonObject, Map<string, ToolEntry | PromptEntry | ResourceEntry>>();
 
-  constructor(servers: Servers, naming: Naming, hooks: () => Hooks, serverInfo: Implementation) {
+  constructor(servers: Servers, hooks: () => Hooks, serverInfo: Implementation) {
     this.#servers = servers;
-    this.#naming = naming;
+    this.#scopes = new NameScopes(servers, serverInfo.name);
     this.#hooks = hooks;
     this.#serverInfo = serverInfo;
   }
@@ -164,56 +162,67 @@ export class ListingMaker {
 
   /** Increases whenever a listing of the grant may look different. */
   version(grant: Grant): number {
-    return this.#epoch * 1e6 + (this.#grantEpochs.get(grant) ?? 0);
+    return this.#epoch * 1e6 + (this.#grantEpochs.get(grant.id) ?? 0);
   }
 
-  /** The catalogue of some server, or the hooks, changed. */
+  /** The catalogue of a common server, or the hooks, changed. */
   catalogueChanged(): void {
     this.#epoch += 1;
   }
 
-  /** The set of configured servers changed. */
+  /** The set of common servers changed. */
   serversChanged(): void {
-    this.#serverEpoch += 1;
-    this.#naming.setServers(this.#servers.all().map((server) => server.name));
+    this.#scopes.changed();
     this.#epoch += 1;
   }
 
-  /** The rules of a grant changed. */
-  grantChanged(grant: Grant): void {
+  /** The rules of a grant changed, or what one of its own servers offers. */
+  grantChanged(grant: string): void {
     this.#grantEpochs.set(grant, (this.#grantEpochs.get(grant) ?? 0) + 1);
+  }
+
+  /** The set of servers that only this grant has changed. */
+  ownServersChanged(grant: string): void {
+    this.#scopes.changed(grant);
+    this.grantChanged(grant);
+  }
+
+  /** The grant is no longer valid: nothing is kept of it. */
+  forget(grant: Grant): void {
+    this.#views.delete(grant);
+    this.#scopes.changed(grant.id);
   }
 
   /** True when the rules of a grant let it see an item of a server. */
   allows(grant: Grant, kind: ListKind, server: string, own: string): boolean {
-    return this.serversOf(grant).some(({ name }) => name === server) && this.#selection(grant, kind, server)(own);
+    return this.#servers.find(server, grant) !== undefined && this.#selection(grant, kind, server)(own);
   }
 
   /** The servers a grant can see at all: the common ones and its own. */
   serversOf(grant: Grant): Server[] {
-    return this.#servers
-      .all()
-      .filter((server) => server.definition.owner === undefined || server.definition.owner === grant.id);
+    return this.#servers.of(grant);
   }
 
   /** The servers of which a grant may use anything. The others do not exist for it. */
   visibleTo(grant: Grant): Server[] {
-    const all = [grant.tools, grant.resources, grant.prompts].flatMap((rules) =>
-      rules === undefined ? [] : [this.matcher(rules)],
+    const tools = [grant.tools, ...(grant.within ?? [])].map((rules) => this.matcher(rules, grant));
+    const others = [grant.resources, grant.prompts].flatMap((rules) =>
+      rules === undefined ? [] : [this.matcher(rules, grant)],
     );
-    return this.serversOf(grant).filter(({ name }) => all.some((matcher) => matcher.mayAllow(name)));
+    return this.serversOf(grant).filter(
+      ({ name }) =>
+        tools.every((matcher) => matcher.mayAllow(name)) || others.some((matcher) => matcher.mayAllow(name)),
+    );
   }
 
-  /** Compiled rules; compiled again when the set of servers changes, on which bare selectors depend. */
-  matcher(rules: Rules): RuleMatcher {
-    const kept = this.#matchers.get(rules);
-    if (kept !== undefined && kept.epoch === this.#serverEpoch) return kept.matcher;
-    const matcher = compileRules(rules, {
-      servers: this.#servers.all().map((server) => server.name),
-      proxy: this.#serverInfo.name,
-    });
-    this.#matchers.set(rules, { epoch: this.#serverEpoch, matcher });
-    return matcher;
+  /** True when a grant may use all tools of a server, those included that it does not offer yet. */
+  wholeServer(grant: Grant, server: string): boolean {
+    return [grant.tools, ...(grant.within ?? [])].every((rules) => this.matcher(rules, grant).wholeServer(server));
+  }
+
+  /** Compiled rules, as the grant means them. */
+  matcher(rules: Rules, grant: Grant): RuleMatcher {
+    return this.#scopes.of(grant).matcher(rules);
   }
 
   /** Makes one listing: select by the grant's rules, run the hook, check what it returned, make names unique. */
@@ -221,12 +230,14 @@ export class ListingMaker {
     const servers = this.serversOf(view.grant).filter(
       (server) => view.server === undefined || server.name === view.server,
     );
+    const scope = this.#scopes.of(view.grant);
     const selected: EntryOf[Kind][] = [];
     for (const server of servers) {
       const allows = this.#selection(view.grant, kind, server.name);
       for (const definition of server.catalogueFor(view.grant.id)[kind]) {
         const own = String(definition[listMethods[kind].key]);
-        if (allows(own)) selected.push(this.#entry(kind, server.name, own, definition, view.server === undefined));
+        if (!allows(own)) continue;
+        selected.push(this.#entry(kind, server.name, own, definition, view.server === undefined ? scope : undefined));
       }
     }
     const entries = this.#unique(kind, view, await this.#throughHooks(kind, view, selected));
@@ -236,12 +247,16 @@ export class ListingMaker {
 
   /** Whether the grant may see an item. Resources and prompts follow rules of their own, or those of servers whose tools are allowed whole. */
   #selection(grant: Grant, kind: ListKind, server: string): (own: string) => boolean {
-    const own = kind === 'tools' ? grant.tools : kind === 'prompts' ? grant.prompts : grant.resources;
-    if (own !== undefined) {
-      const matcher = this.matcher(own);
+    if (kind === 'tools') {
+      const matchers = [grant.tools, ...(grant.within ?? [])].map((rules) => this.matcher(rules, grant));
+      return (name) => matchers.every((matcher) => matcher.allows(server, name));
+    }
+    const rules = kind === 'prompts' ? grant.prompts : grant.resources;
+    if (rules !== undefined) {
+      const matcher = this.matcher(rules, grant);
       return (name) => matcher.allows(server, name);
     }
-    const whole = this.matcher(grant.tools).wholeServer(server);
+    const whole = this.wholeServer(grant, server);
     return () => whole;
   }
 
@@ -251,18 +266,18 @@ export class ListingMaker {
     server: string,
     own: string,
     definition: JsonObject,
-    prefixed: boolean,
+    scope: NameScope | undefined,
   ): EntryOf[Kind] {
     let entries = this.#entries.get(definition);
     if (entries === undefined) {
       entries = new Map();
       this.#entries.set(definition, entries);
     }
-    const named = prefixed && (kind === 'tools' || kind === 'prompts');
-    const key = `${named ? this.#serverEpoch : ''} ${server}`;
+    const naming = kind === 'tools' || kind === 'prompts' ? scope : undefined;
+    const key = `${naming?.key ?? ''} ${server}`;
     let entry = entries.get(key);
     if (entry === undefined) {
-      const name = named ? this.#naming.expose(server, own) : own;
+      const name = naming?.naming.expose(server, own) ?? own;
       if (kind === 'tools') entry = Object.freeze({ name, server, tool: own, definition: definition as never });
       else if (kind === 'prompts')
         entry = Object.freeze({ name, server, prompt: own, definition: definition as never });
@@ -293,10 +308,11 @@ export class ListingMaker {
     const taken = new Set<string>();
     const unique: EntryOf[Kind][] = [];
     const prefixed = view.server === undefined && (kind === 'tools' || kind === 'prompts');
+    const { naming } = this.#scopes.of(view.grant);
     for (const entry of entries) {
       let { name } = entry;
-      if (prefixed && (taken.has(fold(name)) || !this.#naming.fits(name)))
-        name = this.#naming.distinguish(name, entry.server, ownName(entry));
+      if (prefixed && (taken.has(fold(name)) || !naming.fits(name)))
+        name = naming.distinguish(name, entry.server, ownName(entry));
       const folded = prefixed ? fold(name) : name;
       if (taken.has(folded)) continue;
       taken.add(folded);

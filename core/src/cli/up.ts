@@ -46,7 +46,7 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   const stopping = new Stopping(log);
   for (const warning of config.warnings) log.warn(warning);
   try {
-    const host = await Host.start(config, logs);
+    const host = await Host.start(config, logs, { overrides });
     const following = followConfig({ config, overrides, host, logs, log, output, stopping });
     if (stdio) stopping.whenInputEnds();
     await announce(host, options, config, output, stopping);

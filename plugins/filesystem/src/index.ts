@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { definePlugin, z } from 'plugboard';
 import { filesystemServer } from './server.ts';
-import { rootPerGrant, sharedRoot } from './workspaces.ts';
+import { rootPerGrant, sharedRoot, workspaceOr } from './workspaces.ts';
 
 const options = z.strictObject({
   root: z.string().min(1).describe('The folder that tools work below; relative to the folder of the configuration'),
@@ -38,7 +38,7 @@ export default definePlugin({
   options,
   apply({ servers, log, directory }, { root, name, readOnly, workspaces, maxFileSize, maxEntries, maxDepth }) {
     const folder = resolve(directory, root);
-    const resolveRoot = workspaces === 'per-task' ? rootPerGrant(folder) : sharedRoot(folder);
+    const resolveRoot = workspaceOr(workspaces === 'per-task' ? rootPerGrant(folder) : sharedRoot(folder));
     servers.register(filesystemServer({ name, readOnly, limits: { maxFileSize, maxEntries, maxDepth }, resolveRoot }));
     // Not awaited: the folder may be on a slow mount, and may be there by the time somebody calls.
     stat(folder).catch(() => log.warn(`option root: ${folder} is not there: create it, or every call fails`));

@@ -8,6 +8,15 @@ import { unusable } from './errors.ts';
 /** Finds the root of a lease: an absolute path. */
 export type ResolveRoot = (key: LeaseKey) => string | Promise<string>;
 
+/** The grant's own folder where it has one; made on first use. Otherwise what `fallback` finds. */
+export function workspaceOr(fallback: ResolveRoot): ResolveRoot {
+  return async (key) => {
+    if (key.workspace === undefined) return await fallback(key);
+    await mkdir(key.workspace, { recursive: true, mode: 0o700 });
+    return key.workspace;
+  };
+}
+
 /** Every lease works in the same folder. */
 export function sharedRoot(root: string): ResolveRoot {
   return () => root;

@@ -36,7 +36,12 @@ export async function register(
   const parsed = plugin.options?.parse(options);
   const quiet = () => {};
   const api: Partial<PluginApi> = {
-    servers: { register: (server) => void registered.push(server) },
+    servers: {
+      register: (server) => {
+        registered.push(server);
+        return () => {};
+      },
+    },
     log: { debug: quiet, info: quiet, warn, error: quiet },
     directory,
   };

@@ -1,26 +1,48 @@
 // The plugin `upstream`: registers a server for every entry of `mcpServers`. How servers are opened is in `stdio/` and `http/`.
 import { definePlugin } from 'plugboard';
-import type { ServerDefinition } from 'plugboard';
-import { optionsSchema } from './options.ts';
+import type { JsonObject, ServerDefinition } from 'plugboard';
+import { entrySchema, optionsSchema } from './options.ts';
 import { settingsOf } from './settings.ts';
 import type { ServerSettings } from './settings.ts';
 import { Shared } from './shared.ts';
+
+/** The service `upstream`: servers that are not in the configuration, for plugins that find them elsewhere. */
+export interface UpstreamService {
+  /**
+   * Makes a server of an entry in the format of `mcpServers`, to be registered by the caller. `owner`: id of the only grant that sees
+   * it. Throws an Error naming the wrong keys. References such as `${env:NAME}` are not resolved.
+   */
+  define(name: string, entry: JsonObject, options?: { readonly owner?: string }): ServerDefinition;
+}
 
 export default definePlugin({
   id: 'upstream',
   apiVersion: 1,
   title: 'Upstream servers',
   description: 'MCP servers from mcpServers: programs that are started, and servers that are reached over HTTP',
+  provides: ['upstream'],
   options: optionsSchema,
-  apply({ servers, log, directory }, options) {
+  apply({ servers, services, log, directory }, options) {
     const shared = new Shared(options, log);
     for (const [name, entry] of Object.entries(options.servers)) {
       if (!entry.disabled) servers.register(definition(shared, settingsOf(name, entry, directory)));
     }
+    const service: UpstreamService = {
+      define(name, entry, { owner } = {}) {
+        const checked = entrySchema.safeParse(entry);
+        if (!checked.success) throw new Error(checked.error.issues.map(describeIssue).join('; '));
+        return { ...definition(shared, settingsOf(name, checked.data, directory)), owner };
+      },
+    };
+    services.provide('upstream', service);
     // The core closes the connections of servers it no longer has; those it keeps go on.
     return shared.release;
   },
 });
+
+function describeIssue({ path, message }: { path: PropertyKey[]; message: string }): string {
+  return path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`;
+}
 
 function definition(shared: Shared, settings: ServerSettings): ServerDefinition {
   const { name, title, kind, isolation, timeout, maxTimeout } = settings;

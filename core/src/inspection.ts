@@ -1,0 +1,62 @@
+// How the selectors of a grant stand: which tools each of them means, and whether they can be called now. For people and for preflight.
+import type { SelectorReport } from './board-api.ts';
+import type { Grant } from './grant.ts';
+import { closest } from './nearest.ts';
+import type { SelectorMeaning } from './selectors.ts';
+import type { Server } from './server.ts';
+import type { ListingMaker } from './toolset.ts';
+
+/** Tools that a report names, and selectors that get suggestions: each is compared with the whole catalogue. */
+const maxNamed = 1000;
+const maxSuggested = 20;
+
+/** Reports on the `allow` selectors of a grant, in their order. */
+export function inspectGrant(maker: ListingMaker, grant: Grant): SelectorReport[] {
+  const servers = new Map(maker.serversOf(grant).map((server) => [server.name, server]));
+  const catalogue = new Map(
+    [...servers].map(([name, server]) => [
+      name,
+      new Set(server.catalogueFor(grant.id).tools.map((tool) => tool.name)) as ReadonlySet<string>,
+    ]),
+  );
+  let suggested = 0;
+  const nearest = (selector: string): string[] => {
+    suggested += 1;
+    if (suggested > maxSuggested) return [];
+    const names = [...catalogue].flatMap(([server, tools]) => [...tools].map((tool) => `${server}:${tool}`));
+    return closest(selector, [...servers.keys(), ...names], 3);
+  };
+  return maker
+    .matcher(grant.tools, grant)
+    .meanings(catalogue)
+    .map((meaning) => reportOn(meaning, { servers, nearest, allows: (s, t) => maker.allows(grant, 'tools', s, t) }));
+}
+
+interface Circumstances {
+  readonly servers: ReadonlyMap<string, Server>;
+  readonly nearest: (selector: string) => string[];
+  readonly allows: (server: string, tool: string) => boolean;
+}
+
+function reportOn({ selector, servers: names, names: meant }: SelectorMeaning, about: Circumstances): SelectorReport {
+  const servers = names.flatMap((name) => about.servers.get(name) ?? []);
+  const allowed = meant.filter(({ server, tool }) => about.allows(server, tool));
+  const tools = allowed.slice(0, maxNamed).map(({ server, tool }) => `${server}:${tool}`);
+  const report = (state: SelectorReport['state'], reason?: string, nearest: readonly string[] = []): SelectorReport => ({
+    selector,
+    state,
+    tools,
+    reason,
+    nearest,
+  });
+  if (meant.length > 0 && allowed.length === 0) return report('denied', 'everything it stands for is denied');
+  const concerned = meant.length === 0 ? servers : servers.filter(({ name }) => allowed.some(({ server }) => server === name));
+  const failed = concerned.find(({ state }) => state === 'failed' || state === 'stopped');
+  if (failed !== undefined)
+    return report('failed', `server "${failed.name}" is down: ${failed.reason ?? 'it is stopped'}`);
+  const starting = concerned.find(({ state }) => state === 'starting');
+  if (starting !== undefined) return report('waiting', `server "${starting.name}" is starting`);
+  // A pattern such as `*` may be waiting for servers that nobody has configured yet: only what means nothing at all is a mistake.
+  if (meant.length > 0 || selector === '*' || selector === '*:*') return report('ready');
+  return report('unmatched', servers.length === 0 ? 'no server is meant by it' : 'the server offers no such tool', about.nearest(selector));
+}
