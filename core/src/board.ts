@@ -1,5 +1,5 @@
-// The board: sessions and their opening, authentication, and the entrance of every request. Answering requests lives in `requests.ts`.
-import { createHash, randomUUID } from 'node:crypto';
+// The board: sessions and their opening, and the entrance of every request. Authentication: `door.ts`; answering: `requests.ts`; streams: `streams.ts`.
+import { randomUUID } from 'node:crypto';
 import type {
   BoardApi,
   Envelope,
@@ -17,12 +17,15 @@ import type { AuthenticationContext, Credential, Grant } from './grant.ts';
 import { Hooks } from './hooks.ts';
 import type { KnownCatalogues } from './known-catalogues.ts';
 import type { Lease } from './lease.ts';
-import { acknowledgement, Listeners, readFilter, sessionListener, streamListener } from './listeners.ts';
+import { Door } from './door.ts';
+import type { Callers } from './door.ts';
+import { Listeners, sessionListener } from './listeners.ts';
+import { Streams } from './streams.ts';
 import { inspectGrant } from './inspection.ts';
 import { Parking } from './parking.ts';
 import type { Log } from './plugin.ts';
 import { Answer } from './protocol/answer.ts';
-import { isObject, isRequestId, metaKey, oldVersions, rpcCode } from './protocol/messages.ts';
+import { isObject, isRequestId, oldVersions, rpcCode } from './protocol/messages.ts';
 import type {
   Capabilities,
   Implementation,
@@ -49,16 +52,6 @@ export interface BoardInit {
   readonly log: Log;
 }
 
-/** Who may call: set anew with every configuration. */
-export interface Callers {
-  readonly defaultGrant: Grant;
-  /** Named grants by name. */
-  readonly grants: ReadonlyMap<string, Grant>;
-  /** Grants by the SHA-256 (hex) of their token. */
-  readonly tokens: ReadonlyMap<string, Grant>;
-  readonly protected: boolean;
-}
-
 /** How long (ms) an endpoint of one server waits for it to come up. */
 const patience = 10_000;
 /** How long (ms) the first client waits for servers in this process. */
@@ -70,23 +63,21 @@ export class Board implements BoardApi {
   readonly serverRegistry: Servers;
   hooks = new Hooks();
   readonly #log: Log;
-  #callers: Callers | undefined;
+  readonly #door = new Door(() => this.hooks);
+  readonly #streams: Streams;
+  /** Grants that are no longer valid. */
+  readonly #void = new WeakSet<Grant>();
   #catalogues: KnownCatalogues | undefined;
   readonly #maker: ListingMaker;
   readonly #listeners: Listeners;
   readonly #requests: Requests;
   readonly #welcome: Welcome;
-  readonly #serverInfo: Implementation;
   readonly #open = new Map<Session, Map<RequestId, Exchange>>();
   readonly #stateless = new StatelessSessions((session) => this.#begin(session));
   readonly #sweeper: NodeJS.Timeout;
-  #swapped = false;
-  #opened!: () => void;
-  readonly #whole = new Promise<void>((resolve) => (this.#opened = resolve));
 
   constructor({ serverInfo, limits, log }: BoardInit) {
     this.#log = log;
-    this.#serverInfo = serverInfo;
     const report = (error: unknown) => this.report(error);
     this.serverRegistry = new Servers(limits, {
       changed: (server) => this.#serverChanged(server),
@@ -105,31 +96,27 @@ export class Board implements BoardApi {
       patience,
       report,
     });
+    this.#streams = new Streams({ listeners: this.#listeners, requests: this.#requests, serverInfo, report });
     this.#welcome = new Welcome(this.#maker, serverInfo, patience);
     this.#sweeper = setInterval(() => this.#sweep(), 60_000);
     this.#sweeper.unref();
   }
 
   get defaultGrant(): Grant {
-    return this.#current.defaultGrant;
+    return this.#door.callers.defaultGrant;
   }
 
   get grants(): ReadonlyMap<string, Grant> {
-    return this.#current.grants;
+    return this.#door.callers.grants;
   }
 
   get protected(): boolean {
-    return this.#current.protected;
-  }
-
-  get #current(): Callers {
-    if (this.#callers === undefined) throw new Error('the board has no callers yet');
-    return this.#callers;
+    return this.#door.callers.protected;
   }
 
   /** Sets who may call. Sessions keep their grants; a session whose grant is gone sees nothing from now on. */
   setCallers(callers: Callers): void {
-    this.#callers = callers;
+    this.#door.callers = callers;
   }
 
   /** From now on servers are remembered, and those that were are listed before they are up. */
@@ -166,31 +153,12 @@ export class Board implements BoardApi {
     this.#listeners.changed();
     // Servers in this process are up in a moment: the first client's first list has them.
     const near = this.serverRegistry.all().filter(({ definition }) => definition.kind === 'in-process');
-    void Promise.all(near.map((server) => server.settled(startPatience))).then(() => {
-      this.#swapped = true;
-      this.#opened();
-    });
+    void Promise.all(near.map((server) => server.settled(startPatience))).then(() => this.#door.open());
     return gone;
   }
 
   authenticate(credential: Credential, context: AuthenticationContext): Grant | Promise<Grant> {
-    // Transports may listen before the last plugin is applied; nobody gets in before the hooks are whole.
-    if (!this.#swapped) return this.#whole.then(() => this.authenticate(credential, context));
-    const callers = this.#current;
-    if (credential.kind === 'bearer') {
-      const grant = callers.tokens.get(createHash('sha256').update(credential.token).digest('hex'));
-      if (grant !== undefined) return grant;
-    }
-    if (this.hooks.used('onAuthenticate')) return this.#authenticateByPlugins(credential, context);
-    if (credential.kind === 'none') return callers.defaultGrant;
-    throw new Unauthorized();
-  }
-
-  async #authenticateByPlugins(credential: Credential, context: AuthenticationContext): Promise<Grant> {
-    const grant = await this.hooks.run('onAuthenticate', credential, context);
-    if (grant !== undefined) return grant;
-    if (credential.kind === 'none') return this.defaultGrant;
-    throw new Unauthorized();
+    return this.#door.authenticate(credential, context);
   }
 
   hasServer(grant: Grant, server: string): boolean {
@@ -226,7 +194,10 @@ export class Board implements BoardApi {
 
   /** Admits a session; a promise only where plugins have a say. */
   #begin(session: Session): Promise<void> | undefined {
-    const admit = () => void this.sessions.set(session.id, session);
+    const admit = (): undefined => {
+      if (this.#void.has(session.grant)) throw new Unauthorized();
+      this.sessions.set(session.id, session);
+    };
     if (!this.hooks.used('onSessionStart')) return admit();
     return this.hooks.run('onSessionStart', session).then(admit, (error: unknown) => {
       throw new RefusedRequest(this.#faultAnswer(error));
@@ -248,7 +219,7 @@ export class Board implements BoardApi {
       return exchange;
     }
     open?.set(request.id, exchange);
-    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#listen(exchange);
+    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#streams.open(exchange);
     else this.#answer(exchange);
     return exchange;
   }
@@ -267,37 +238,6 @@ export class Board implements BoardApi {
 
   async #discover(exchange: Exchange): Promise<Answer> {
     return Answer.result(await this.#welcome.discover(exchange.view));
-  }
-
-  /** New era: a stream of change notices; stays open until the client closes it, the session ends, or nothing was asked for. */
-  async #listen(exchange: Exchange): Promise<void> {
-    const { session, request, view, reply, signal } = exchange;
-    const filter = readFilter(request.params?.['notifications']);
-    if (filter === undefined) {
-      exchange.answer(Answer.error(rpcCode.invalidParams, 'subscriptions/listen needs params.notifications'));
-      return;
-    }
-    let unwatch = () => {};
-    const end = () => {
-      this.#listeners.delete(ear);
-      unwatch();
-      signal.removeEventListener('abort', end);
-      const meta = { [metaKey.subscriptionId]: request.id, [metaKey.serverInfo]: this.#serverInfo };
-      exchange.answer(Answer.result({ resultType: 'complete', _meta: meta }));
-    };
-    const ear = streamListener({ session, view, filter, reply, id: request.id, end });
-    this.#listeners.add(ear);
-    if (filter.uris.size > 0) {
-      // A change between our word and the server's would be lost: it is asked first.
-      unwatch = await this.#requests.watch(exchange, filter.uris, ear).catch((error: unknown) => {
-        this.report(error);
-        return () => {};
-      });
-      if (signal.aborted) return unwatch();
-    }
-    exchange.notify(acknowledgement(filter, request.id));
-    if (Object.keys(filter.acknowledged).length === 0) end();
-    else signal.addEventListener('abort', end);
   }
 
   notify(session: Session, notification: RpcNotification): void {
@@ -375,6 +315,7 @@ export class Board implements BoardApi {
   }
 
   async endGrant(grant: Grant, reason: string): Promise<void> {
+    this.#void.add(grant);
     const sessions = [...this.sessions.values()].filter((session) => session.grant === grant);
     await Promise.all(sessions.map((session) => this.close(session, reason)));
     await this.serverRegistry.releaseGrant(grant);

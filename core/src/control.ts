@@ -113,7 +113,10 @@ export class Control implements HostControl {
   #file(): string {
     const { file } = this.#host.config();
     if (file !== undefined) return file;
-    throw new PlugboardError('CONFIG_NOT_FOUND', 'this proxy was started without a configuration file, so there is none to change');
+    throw new PlugboardError(
+      'CONFIG_NOT_FOUND',
+      'this proxy was started without a configuration file, so there is none to change',
+    );
   }
 
   #writtenPlugins(): JsonObject {
@@ -141,7 +144,8 @@ function reportOn(key: string, options: unknown, loaded: LoadedPlugin | undefine
 
 function jsonSchemaOf(schema: z.ZodType): JsonObject | undefined {
   try {
-    return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as JsonObject;
+    const json: unknown = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+    return isObject(json) ? json : undefined;
   } catch {
     // A schema of another copy of zod, say; the options are checked all the same.
     return undefined;

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { createHash } from 'node:crypto';
 import { Board } from './board.ts';
-import type { Callers } from './board.ts';
+import type { Callers } from './door.ts';
 import type { BoardApi } from './board-api.ts';
 import { checkOptions } from './config.ts';
 import type { Config, ConfigOverrides, PluginEntry } from './config.ts';
@@ -170,6 +170,7 @@ export class Host {
       before.filter((old) => !next.includes(old)),
       gone,
     );
+    this.#services.going = new Set();
     if (first) await hooks.run('onStart');
     for (const warning of this.#board.warnings()) this.#log.warn(warning);
   }
@@ -210,11 +211,14 @@ export class Host {
     const next: Applied[] = [];
     const undo: (() => Promise<void>)[] = [];
     // Services whose provider is another one than before: whoever uses them is applied again.
-    const renewed = new Set(
+    const going = new Set(
       before.flatMap(({ scope: { plugin } }) =>
         wanted.some(({ loaded }) => loaded.plugin.id === plugin.id) ? [] : (plugin.provides ?? []),
       ),
     );
+    for (const { loaded } of wanted) for (const name of loaded.plugin.provides ?? []) going.delete(name);
+    this.#services.going = going;
+    const renewed = new Set(going);
     try {
       for (const want of wanted) {
         const old = before.find(({ loaded }) => loaded.plugin.id === want.loaded.plugin.id);
@@ -238,6 +242,7 @@ export class Host {
       }
     } catch (error) {
       for (const each of undo.toReversed()) await each();
+      this.#services.going = new Set();
       throw error;
     }
     return next;

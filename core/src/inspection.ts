@@ -42,7 +42,11 @@ function reportOn({ selector, servers: names, names: meant }: SelectorMeaning, a
   const servers = names.flatMap((name) => about.servers.get(name) ?? []);
   const allowed = meant.filter(({ server, tool }) => about.allows(server, tool));
   const tools = allowed.slice(0, maxNamed).map(({ server, tool }) => `${server}:${tool}`);
-  const report = (state: SelectorReport['state'], reason?: string, nearest: readonly string[] = []): SelectorReport => ({
+  const report = (
+    state: SelectorReport['state'],
+    reason?: string,
+    nearest: readonly string[] = [],
+  ): SelectorReport => ({
     selector,
     state,
     tools,
@@ -50,7 +54,8 @@ function reportOn({ selector, servers: names, names: meant }: SelectorMeaning, a
     nearest,
   });
   if (meant.length > 0 && allowed.length === 0) return report('denied', 'everything it stands for is denied');
-  const concerned = meant.length === 0 ? servers : servers.filter(({ name }) => allowed.some(({ server }) => server === name));
+  const concerned =
+    meant.length === 0 ? servers : servers.filter(({ name }) => allowed.some(({ server }) => server === name));
   const failed = concerned.find(({ state }) => state === 'failed' || state === 'stopped');
   if (failed !== undefined)
     return report('failed', `server "${failed.name}" is down: ${failed.reason ?? 'it is stopped'}`);
@@ -58,5 +63,9 @@ function reportOn({ selector, servers: names, names: meant }: SelectorMeaning, a
   if (starting !== undefined) return report('waiting', `server "${starting.name}" is starting`);
   // A pattern such as `*` may be waiting for servers that nobody has configured yet: only what means nothing at all is a mistake.
   if (meant.length > 0 || selector === '*' || selector === '*:*') return report('ready');
-  return report('unmatched', servers.length === 0 ? 'no server is meant by it' : 'the server offers no such tool', about.nearest(selector));
+  return report(
+    'unmatched',
+    servers.length === 0 ? 'no server is meant by it' : 'the server offers no such tool',
+    about.nearest(selector),
+  );
 }

@@ -116,9 +116,9 @@ class Lists<State> {
   #make(method: string): JsonObject | undefined {
     const { tools, resources = [], prompts = [] } = this.#server;
     if (method === 'tools/list') return { tools: tools.map(describe) };
-    if (method === 'resources/list') return { resources: resources.map(({ read: _, ...shown }) => shown) };
+    if (method === 'resources/list') return { resources: resources.map((each) => without(each, 'read')) };
     if (method === 'resources/templates/list') return { resourceTemplates: [] };
-    if (method === 'prompts/list') return { prompts: prompts.map(({ get: _, ...shown }) => shown) };
+    if (method === 'prompts/list') return { prompts: prompts.map((each) => without(each, 'get')) };
     return undefined;
   }
 }
@@ -208,7 +208,9 @@ class LocalConnection<State> implements Connection {
     const { name, arguments: given } = call.params ?? {};
     const prompt = this.#server.prompts?.find((each) => each.name === name);
     if (prompt === undefined) return Answer.error(rpcCode.invalidParams, `Unknown prompt: ${String(name)}`);
-    const args = Object.fromEntries(Object.entries(isObject(given) ? given : {}).map(([key, value]) => [key, String(value)]));
+    const args = Object.fromEntries(
+      Object.entries(isObject(given) ? given : {}).map(([key, value]) => [key, String(value)]),
+    );
     const missing = prompt.arguments?.find((each) => each.required === true && args[each.name] === undefined);
     if (missing !== undefined)
       return Answer.error(rpcCode.invalidParams, `prompt ${prompt.name} needs the argument "${missing.name}"`);
@@ -235,6 +237,10 @@ class LocalConnection<State> implements Connection {
       this.#running.delete(call);
     }
   }
+}
+
+function without<Item extends object>(item: Item, member: keyof Item): JsonObject {
+  return Object.fromEntries(Object.entries(item).filter(([key]) => key !== member));
 }
 
 /** A failed tool call as the agent reads it (2025-11-25, tools: error handling). */

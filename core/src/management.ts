@@ -86,7 +86,11 @@ export interface Page<Item> {
 }
 
 /** One page of what is all there: items sorted by key. */
-export function pageOf<Item>(items: readonly Item[], key: (item: Item) => string, { limit, after }: PageQuery): Page<Item> {
+export function pageOf<Item>(
+  items: readonly Item[],
+  key: (item: Item) => string,
+  { limit, after }: PageQuery,
+): Page<Item> {
   const rest = [...items]
     .sort((a, b) => (key(a) < key(b) ? -1 : 1))
     .filter((item) => after === undefined || key(item) > after);

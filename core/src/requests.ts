@@ -85,7 +85,8 @@ export class Requests {
     const { view, request, caller } = exchange;
     if (request.params?.['cursor'] !== undefined)
       return Answer.error(rpcCode.invalidParams, 'Invalid cursor: lists are given whole, without cursors');
-    if (view.server !== undefined) await this.#tools.servers.find(view.server, view.grant)?.settled(this.#tools.patience);
+    if (view.server !== undefined)
+      await this.#tools.servers.find(view.server, view.grant)?.settled(this.#tools.patience);
     const listing = await view.list(kind);
     exchange.session.onShown?.(kind, listing.digest);
     return Answer.written(listing.written(caller.era));

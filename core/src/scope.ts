@@ -1,7 +1,7 @@
 // What one plugin is handed, and the only place that enters plugin code: guard, time limit, attribution. Life cycle is the host's.
 import type { BoardApi } from './board-api.ts';
 import type { ServerDefinition } from './connection.ts';
-import { isDenied, PluginError, RefusedRequest } from './errors.ts';
+import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 import { hookKind } from './hooks.ts';
 import type { GuardedTap, HookFunction, HookName, Hooks, Step, TapCallback } from './hooks.ts';
 import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
@@ -16,6 +16,9 @@ export interface PluginLimits {
 export class ServiceTable {
   readonly #services = new Map<string, { owner: string; service: unknown }>();
 
+  /** Services whose provider is about to be stopped: for the next generation they are not there any more. */
+  going: ReadonlySet<string> = new Set();
+
   provide(owner: string, name: string, service: unknown): void {
     const taken = this.#services.get(name);
     if (taken !== undefined && taken.owner !== owner)
@@ -24,7 +27,7 @@ export class ServiceTable {
   }
 
   get(name: string): unknown {
-    return this.#services.get(name)?.service;
+    return this.going.has(name) ? undefined : this.#services.get(name)?.service;
   }
 
   /** Removes what a stopped plugin provided, unless somebody else provides it by now. */
@@ -173,7 +176,7 @@ export class Scope {
     const kind = hookKind(hook);
     const call = run as (...args: unknown[]) => unknown;
     const fault = (error: unknown, args: unknown[]): Error | undefined => {
-      if (isDenied(error) || error instanceof RefusedRequest) return error;
+      if (isDenied(error) || error instanceof RefusedRequest || error instanceof Unauthorized) return error;
       const wrapped = new PluginError(this.plugin.id, hook, error, requestOf(args));
       if (kind !== 'settle') return wrapped;
       this.#init.report(wrapped);

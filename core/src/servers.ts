@@ -144,7 +144,14 @@ export class Servers {
 
   #make({ plugin, definition }: Registration): Server {
     const known = this.remembered?.recall(definition);
-    const server = new Server({ definition, plugin, limits: this.#limits, gate: this.#gate, events: this.#events, known });
+    const server = new Server({
+      definition,
+      plugin,
+      limits: this.#limits,
+      gate: this.#gate,
+      events: this.#events,
+      known,
+    });
     this.#place(server);
     return server;
   }

@@ -2,7 +2,13 @@
 import { hasBrand } from './errors.ts';
 
 /** What can be kept: plain JSON. `undefined` members are left out, as JSON does. */
-export type Storable = string | number | boolean | null | readonly Storable[] | { readonly [member: string]: Storable | undefined };
+export type Storable =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Storable[]
+  | { readonly [member: string]: Storable | undefined };
 
 /** An entry as it is kept. */
 export interface Stored<Value> {

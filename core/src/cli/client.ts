@@ -1,11 +1,12 @@
 // A very small MCP client for the command line: old era, Streamable HTTP (2025-11-25, transports), one request at a time.
-import { Agent, request as httpRequest } from 'node:http';
+import { Agent } from 'node:http';
 import type { IncomingMessage } from 'node:http';
 import { PlugboardError } from '../errors.ts';
 import { isObject, isRequest, oldVersions, rpcCode } from '../protocol/messages.ts';
 import type { JsonObject, RpcErrorBody, RpcNotification, Tool } from '../protocol/messages.ts';
 import { version } from '../version.ts';
 import { EventStreamReader } from './event-stream.ts';
+import { patience, send, textOf } from './http.ts';
 import type { Target } from './target.ts';
 
 /** An error answer of the proxy. */
@@ -19,9 +20,6 @@ export class RpcFailure extends PlugboardError {
 
 /** Hears notifications that come with an answer: progress, log messages. */
 export type Hear = (notification: RpcNotification) => void;
-
-/** ms for the proxy to answer what it answers itself. */
-const patience = 15_000;
 
 /** Connected to one proxy, as one caller. */
 export class Client {
@@ -173,27 +171,6 @@ export async function getJson(url: string, token?: string): Promise<{ status: nu
   }
 }
 
-function send(
-  url: string,
-  options: Parameters<typeof httpRequest>[1],
-  body: string | undefined,
-): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const request = httpRequest(url, options, resolve);
-    request.on('error', (error: NodeJS.ErrnoException) => reject(explain(url, error)));
-    request.end(body);
-  });
-}
-
-function explain(url: string, error: NodeJS.ErrnoException): Error {
-  if (error.name === 'AbortError') return new PlugboardError('REQUEST_FAILED', `${url}: given up`);
-  if (error.name === 'TimeoutError')
-    return new PlugboardError('REQUEST_FAILED', `${url}: no answer within ${patience} ms`);
-  return new PlugboardError('NOT_RUNNING', `nothing answers at ${url} (${error.code ?? error.message})`, {
-    cause: error,
-  });
-}
-
 async function* messagesOf(response: IncomingMessage): AsyncGenerator<JsonObject> {
   if (response.headers['content-type']?.startsWith('text/event-stream') !== true) {
     const message: unknown = JSON.parse((await textOf(response)) || 'null');
@@ -208,12 +185,6 @@ async function* messagesOf(response: IncomingMessage): AsyncGenerator<JsonObject
       if (isObject(message)) yield message;
     }
   }
-}
-
-async function textOf(response: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of response) chunks.push(chunk as Buffer);
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 function rpcErrorOf(text: string): RpcErrorBody | undefined {

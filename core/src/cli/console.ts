@@ -98,7 +98,8 @@ export class Console {
     const code = known?.code ?? 'UNEXPECTED';
     const message = this.#masker.text(text);
     const hint = known?.hint ?? 'this is a bug in Plugboard or in a plugin; the lines below tell where';
-    if (this.json) this.printJson({ error: { code, message, hint } });
+    // One line, as `up --json` prints one object per line.
+    if (this.json) this.printJson({ error: { code, message, hint } }, 0);
     else {
       const colour = (style: Style, part: string) => paintFor(process.stderr, style, part);
       process.stderr.write(`${colour('red', `error ${code}:`)} ${message}\n${colour('dim', `→ ${hint}`)}\n`);

@@ -1,8 +1,10 @@
 // The commands with their options, as commander has them. docs/cli.md is checked against these definitions; what a command does lives in its own file.
 import { Command, InvalidArgumentError } from 'commander';
 import { version } from '../version.ts';
+import type { ApiOptions } from './api.ts';
 import type { Console } from './console.ts';
 import type { ClientOptions } from './target.ts';
+import type { ContextOptions, EscalationOptions, RenderOptions } from './task.ts';
 import type { UpOptions } from './up.ts';
 
 /** Takes the exit code of a command that ended without throwing. */
@@ -20,6 +22,7 @@ export function buildProgram(output: Console, settle: Settle): Command {
     .showSuggestionAfterError(true);
   addUp(program, output, settle);
   addClients(program, output, settle);
+  addTasks(program, output, settle);
   addHelpers(program, output, settle);
   return program;
 }
@@ -52,6 +55,76 @@ function addClients(program: Command, output: Console, settle: Settle): void {
   client(program.command('servers'))
     .description('list the servers of the running proxy and how they are')
     .action(async (options: ClientOptions) => settle(await (await import('./servers.ts')).servers(options, output)));
+}
+
+function addTasks(program: Command, output: Console, settle: Settle): void {
+  const task = program
+    .command('task')
+    .description('tasks of the running proxy: their tools, context and tokens')
+    .helpCommand(false);
+  const load = () => import('./task.ts');
+  const repeated = (value: string, before: readonly string[] = []) => [...before, value];
+  api(task.command('apply'))
+    .description('create the tasks of a file, or replace them')
+    .argument('<file>', 'YAML or JSON, one TaskRun or several; - reads stdin')
+    .action(async (file: string, options: ApiOptions) =>
+      settle(await (await load()).applyTasks(file, options, output)),
+    );
+  api(task.command('list'))
+    .description('list all tasks and how they stand')
+    .action(async (options: ApiOptions) => settle(await (await load()).listTasks(options, output)));
+  api(task.command('show'))
+    .description('show one task: its status, and each of its selectors')
+    .argument('<id>', taskId)
+    .action(async (id: string, options: ApiOptions) => settle(await (await load()).showTask(id, options, output)));
+  api(task.command('context'))
+    .description('change the tools of a task while it runs, and add to its context; without options: show its context')
+    .argument('<id>', taskId)
+    .option('--enable <selector>', 'a tool to enable, e.g. github:merge_pr (may be repeated)', repeated)
+    .option('--disable <selector>', 'a tool to disable (may be repeated)', repeated)
+    .option('--message <text>', 'what the agent shall know')
+    .option('--reason <text>', 'why, for the journal')
+    .action(async (id: string, options: ContextOptions) =>
+      settle(await (await load()).taskContext(id, options, output)),
+    );
+  api(task.command('token'))
+    .description('make a token for a task, or exchange it for a new one; it is printed this once')
+    .argument('<id>', taskId)
+    .option('--revoke', 'make none, and refuse the one there is')
+    .action(async (id: string, options: ApiOptions & { revoke?: boolean }) =>
+      settle(await (await load()).taskToken(id, options, output)),
+    );
+  api(task.command('render'))
+    .description('print what the agent of a task needs: files, flags or manifests')
+    .argument('<id>', taskId)
+    .requiredOption('--for <target>', 'claude or kubernetes')
+    .option('--layout <layout>', 'kubernetes: service (default) or sidecar')
+    .option('--out <folder>', 'write the files into this folder')
+    .action(async (id: string, options: RenderOptions) => settle(await (await load()).renderTask(id, options, output)));
+  api(task.command('journal'))
+    .description('show who changed a task, when and why')
+    .argument('<id>', taskId)
+    .action(async (id: string, options: ApiOptions) => settle(await (await load()).taskJournal(id, options, output)));
+  api(task.command('escalations'))
+    .description('list the tools that agents have asked for, or decide on one request')
+    .option('--all', 'also those that are decided')
+    .option('--grant <id>', 'grant this request')
+    .option('--refuse <id>', 'refuse this request')
+    .option('--comment <text>', 'why, for the agent and the journal')
+    .action(async (options: EscalationOptions) => settle(await (await load()).taskEscalations(options, output)));
+  api(task.command('delete'))
+    .description('delete a task; its token is refused from then on')
+    .argument('<id>', taskId)
+    .action(async (id: string, options: ApiOptions) => settle(await (await load()).deleteTask(id, options, output)));
+}
+
+const taskId = 'its name, namespace/name, or its taskId where only one task has it';
+
+/** Options of the commands that use the management API. */
+function api(command: Command): Command {
+  return common(command)
+    .option('--api <url>', 'the management API of another proxy, e.g. http://127.0.0.1:8807/api/v1')
+    .option('--token-file <file>', 'with --api: its token (else: the environment variable PLUGBOARD_API_TOKEN)');
 }
 
 function addHelpers(program: Command, output: Console, settle: Settle): void {
