@@ -59,10 +59,21 @@ export interface ServerStatus {
   readonly era: string | undefined;
   readonly protocolVersion: string | undefined;
   readonly tools: number;
+  /** Tools that are held back because their definition is not the one that was approved. */
+  readonly quarantined: number;
   readonly resources: number;
   readonly prompts: number;
   readonly leases: number;
   readonly restarts: number;
+}
+
+/** A tool that is held back until somebody approves its definition. */
+export interface QuarantinedTool {
+  readonly server: string;
+  /** As its server describes it now. */
+  readonly tool: Tool;
+  /** `changed`: another definition was approved; `new`: none was. */
+  readonly why: 'changed' | 'new';
 }
 
 /** How one selector of a grant stands. */
@@ -143,6 +154,8 @@ export interface BoardApi {
   inspect(grant: Grant): SelectorReport[];
   /** What a server offers now (while it is down: what it offered last); undefined when there is none of that name for the grant. */
   catalogue(server: string, grant?: Grant): Catalogue | undefined;
+  /** The tools that are held back at the common servers. */
+  quarantined(): QuarantinedTool[];
   /** Stops a server until it is started again; open calls may end first. Throws when there is none. */
   stopServer(name: string): Promise<void>;
   startServer(name: string): void;

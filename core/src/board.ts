@@ -1,10 +1,12 @@
 // The board: sessions and their opening, and the entrance of every request. Authentication: `door.ts`; answering: `requests.ts`; streams: `streams.ts`.
 import { randomUUID } from 'node:crypto';
+import type { Approvals } from './approvals.ts';
 import type {
   BoardApi,
   Envelope,
   OpenRequest,
   OpenRequestHandle,
+  QuarantinedTool,
   SelectorReport,
   ServerStatus,
   ToolEntry,
@@ -35,6 +37,7 @@ import type {
   RpcRequest,
   RpcResponse,
 } from './protocol/messages.ts';
+import { QuarantineWatch } from './quarantine.ts';
 import { Requests } from './requests.ts';
 import { Servers } from './servers.ts';
 import type { Registration } from './servers.ts';
@@ -50,6 +53,8 @@ export interface BoardInit {
   readonly serverInfo: Implementation;
   readonly limits: ServerLimits;
   readonly log: Log;
+  /** Called when a server came up, went down, or changed its lists. */
+  readonly serversChanged?: (() => void) | undefined;
 }
 
 /** How long (ms) an endpoint of one server waits for it to come up. */
@@ -65,6 +70,8 @@ export class Board implements BoardApi {
   readonly #log: Log;
   readonly #door = new Door(() => this.hooks);
   readonly #streams: Streams;
+  readonly #changed: (() => void) | undefined;
+  readonly #quarantine: QuarantineWatch;
   /** Grants that are no longer valid. */
   readonly #void = new WeakSet<Grant>();
   #catalogues: KnownCatalogues | undefined;
@@ -76,7 +83,8 @@ export class Board implements BoardApi {
   readonly #stateless = new StatelessSessions((session) => this.#begin(session));
   readonly #sweeper: NodeJS.Timeout;
 
-  constructor({ serverInfo, limits, log }: BoardInit) {
+  constructor({ serverInfo, limits, log, serversChanged }: BoardInit) {
+    this.#changed = serversChanged;
     this.#log = log;
     const report = (error: unknown) => this.report(error);
     this.serverRegistry = new Servers(limits, {
@@ -86,6 +94,7 @@ export class Board implements BoardApi {
     });
     const hooks = () => this.hooks;
     this.#maker = new ListingMaker(this.serverRegistry, hooks, serverInfo);
+    this.#quarantine = new QuarantineWatch(this.#maker, log);
     this.#listeners = new Listeners(report);
     this.#requests = new Requests({
       servers: this.serverRegistry,
@@ -117,6 +126,11 @@ export class Board implements BoardApi {
   /** Sets who may call. Sessions keep their grants; a session whose grant is gone sees nothing from now on. */
   setCallers(callers: Callers): void {
     this.#door.callers = callers;
+  }
+
+  /** Which tools have been approved. */
+  setApprovals(approvals: Approvals | undefined): void {
+    this.#maker.approvals = approvals;
   }
 
   /** From now on servers are remembered, and those that were are listed before they are up. */
@@ -151,6 +165,7 @@ export class Board implements BoardApi {
     const gone = this.serverRegistry.replace(registered);
     this.#maker.serversChanged();
     this.#listeners.changed();
+    this.#changed?.();
     // Servers in this process are up in a moment: the first client's first list has them.
     const near = this.serverRegistry.all().filter(({ definition }) => definition.kind === 'in-process');
     void Promise.all(near.map((server) => server.settled(startPatience))).then(() => this.#door.open());
@@ -274,7 +289,15 @@ export class Board implements BoardApi {
 
   servers(grant?: Grant): ServerStatus[] {
     const servers = grant === undefined ? this.serverRegistry.all() : this.serverRegistry.of(grant);
-    return servers.map((server) => server.status());
+    return servers.map((server) => this.#statusOf(server));
+  }
+
+  #statusOf(server: Server): ServerStatus {
+    return { ...server.status(), quarantined: this.#quarantine.of(server).length };
+  }
+
+  quarantined(): QuarantinedTool[] {
+    return this.serverRegistry.all().flatMap((server) => this.#quarantine.of(server));
   }
 
   catalogue(name: string, grant?: Grant): Catalogue | undefined {
@@ -357,9 +380,11 @@ export class Board implements BoardApi {
     else this.#maker.grantChanged(owner);
     this.#listeners.changed(owner);
     this.#catalogues?.changed(server);
+    this.#quarantine.changed(server);
+    this.#changed?.();
     if (this.hooks.used('onCatalogChanged')) {
       this.hooks
-        .run('onCatalogChanged', { server: server.name, owner, status: server.status() })
+        .run('onCatalogChanged', { server: server.name, owner, status: this.#statusOf(server) })
         .catch((error: unknown) => this.report(error));
     }
   }

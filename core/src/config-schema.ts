@@ -131,6 +131,13 @@ export const configSchema = z.strictObject({
     .record(z.string().regex(grantNamePattern, 'a grant’s name must match [A-Za-z0-9_.@-]{1,64}'), grant)
     .default({})
     .describe('Named callers, each with a token and rules of its own.'),
+  approval: z
+    .enum(['pinned', 'required', 'off'])
+    .default('pinned')
+    .describe(
+      'Tools whose definition must be the one approved in plugboard.lock (`plugboard approve`): those of servers that stand there (`pinned`), ' +
+        'those of all servers (`required`), or none (`off`). Others are hidden and cannot be called.',
+    ),
   limits: limits.prefault({}).describe('Limits of time and number.'),
   log: log.prefault({}).describe('What is logged, and how.'),
 });

@@ -1,7 +1,8 @@
-// Watching a configuration: its file and the files that its references name. Loading it again is the caller's business.
+// Watching a configuration: its file, the lock file beside it, and the files that its references name. Loading it again is the caller's business.
 import { statSync } from 'node:fs';
 import path from 'node:path';
 import type { Config } from './config.ts';
+import { lockFileOf } from './lock-file.ts';
 
 /** ms without a further change after which the change is told: editors and `kubectl` write in several steps. */
 const debounce = 150;
@@ -37,7 +38,8 @@ export async function watchConfig(
   watcher.on('add', heard).on('change', heard).on('unlink', heard).on('addDir', heard).on('error', onError);
   await new Promise<void>((resolve) => watcher.once('ready', resolve));
   // Loading and watching are some time apart: a change in between is found by its date.
-  if ([...followed].some((each) => changedSince(each, config.loadedAt))) burst.touch();
+  if ([file, ...config.referencedFiles].some((each) => changedSince(each, config.loadedAt, true))) burst.touch();
+  else if (changedSince(lockFileOf(path.dirname(file)), config.loadedAt, false)) burst.touch();
   return {
     follow: (next) => {
       followed = filesOf(file, next);
@@ -54,11 +56,13 @@ export async function watchConfig(
 }
 
 function filesOf(file: string, { referencedFiles }: Pick<Config, 'referencedFiles'>): Set<string> {
-  return new Set([file, ...referencedFiles]);
+  return new Set([file, lockFileOf(path.dirname(file)), ...referencedFiles]);
 }
 
-function changedSince(file: string, time: number): boolean {
-  return (statSync(file, { throwIfNoEntry: false })?.mtimeMs ?? Number.POSITIVE_INFINITY) > time;
+/** True when a file was changed after a time, or, if it has to be there, is gone. */
+function changedSince(file: string, time: number, needed: boolean): boolean {
+  const changed = statSync(file, { throwIfNoEntry: false })?.mtimeMs;
+  return changed === undefined ? needed : changed > time;
 }
 
 /** Kubernetes mounts a ConfigMap as links through `..data`, and swaps that one link. */

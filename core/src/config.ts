@@ -58,6 +58,8 @@ export interface Config {
   readonly resources: Rules | undefined;
   readonly prompts: Rules | undefined;
   readonly grants: readonly GrantEntry[];
+  /** Whose tools must have been approved; see `approvals.ts`. */
+  readonly approval: ConfigValues['approval'];
   readonly limits: Limits;
   readonly log: LogSettings;
   /** The file's value as written, references unresolved. */
@@ -173,6 +175,7 @@ async function build(
       resources,
       prompts,
     })),
+    approval: values.approval,
     limits: values.limits,
     log: values.log,
     written: source.value,

@@ -9,6 +9,7 @@ export const hints = {
   CONFIG_REFERENCE: 'set the environment variable, or create the file, that the reference names',
   CONFIG_EXISTS: 'edit the file, or name another one with --config FILE',
   USAGE: 'see `plugboard --help`, or `plugboard COMMAND --help`',
+  LOCK_INVALID: 'restore plugboard.lock from your repository, or delete it and approve what it held once more',
   PLUGIN_NOT_FOUND: 'install the package, or correct the id under `plugins`',
   PLUGIN_INVALID: 'the module must export default definePlugin({…}) of this contract version',
   PLUGIN_OPTIONS: 'correct the option named; the plugin’s README lists all of them',

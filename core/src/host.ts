@@ -1,8 +1,8 @@
 // The life of a proxy: load → check → apply → start → stop. A change of configuration builds a new generation and swaps it in.
 import { isDeepStrictEqual } from 'node:util';
-import { createHash } from 'node:crypto';
+import { Approvals } from './approvals.ts';
 import { Board } from './board.ts';
-import type { Callers } from './door.ts';
+import { ConfiguredGrants } from './configured-grants.ts';
 import type { BoardApi } from './board-api.ts';
 import { checkOptions } from './config.ts';
 import type { Config, ConfigOverrides, PluginEntry } from './config.ts';
@@ -10,12 +10,13 @@ import { Control } from './control.ts';
 import type { LogLine, LogQuery } from './host-control.ts';
 import { PlugboardError } from './errors.ts';
 import type { PluginError } from './errors.ts';
-import type { Grant, Rules } from './grant.ts';
 import { Hooks } from './hooks.ts';
 import { KnownCatalogues } from './known-catalogues.ts';
 import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
+import { lockFileOf, readLockFile } from './lock-file.ts';
 import type { Log } from './plugin.ts';
+import { inStartOrder } from './start-order.ts';
 import { Scope, ServiceTable } from './scope.ts';
 import { defaultServerLimits } from './server.ts';
 import type { Server } from './server.ts';
@@ -34,6 +35,8 @@ export interface HostOptions {
   readonly load?: (key: string, directory: string) => Promise<LoadedPlugin>;
   /** What the command line said over the configuration file; it also holds for later ones. */
   readonly overrides?: ConfigOverrides;
+  /** Called when a server came up, went down, or changed its lists. */
+  readonly serversChanged?: () => void;
 }
 
 /** One plugin of the running generation. */
@@ -51,22 +54,6 @@ interface Wanted {
   readonly options: unknown;
 }
 
-/** A grant of the configuration. One object for the life of the process, so that sessions see its new rules. */
-class ConfiguredGrant implements Grant {
-  readonly id: string;
-  tools: Rules = nothing;
-  resources: Rules | undefined;
-  prompts: Rules | undefined;
-  constructor(id: string) {
-    this.id = id;
-  }
-}
-
-const nothing: Rules = { allow: [], deny: [] };
-
-/** Services that the proxy itself provides. */
-const builtIn = ['host'];
-
 /** A running proxy. */
 export class Host {
   readonly board: BoardApi;
@@ -77,7 +64,7 @@ export class Host {
   readonly #log: Log;
   readonly #load: NonNullable<HostOptions['load']>;
   readonly #services = new ServiceTable();
-  readonly #grants = new Map<string, ConfiguredGrant>();
+  readonly #grants = new ConfiguredGrants((grant) => this.#board.grantChanged(grant));
   #applied: readonly Applied[] = [];
   #stores: Stores | undefined;
   #changing: Promise<void> = Promise.resolve();
@@ -92,6 +79,7 @@ export class Host {
       serverInfo: { name: config.name, version },
       limits: { ...defaultServerLimits, ...config.limits },
       log: this.#log,
+      serversChanged: options.serversChanged,
     });
     this.board = this.#board;
     const control = new Control({
@@ -146,17 +134,19 @@ export class Host {
 
   async #become(config: Config): Promise<void> {
     const wanted = await this.#want(config);
+    const approvals = await approvalsFor(config);
     const locked =
       config.grants.length > 0 ||
       config.tools.allow?.length === 0 ||
       wanted.some(({ loaded }) => loaded.plugin.provides?.includes('authentication'));
     const isProtected = locked && (config.tools.allow ?? []).length === 0;
-    const callers = this.#callersOf(config, isProtected);
+    const callers = () => this.#grants.callersOf(config, isProtected);
     const before = this.#applied;
     const first = before.length === 0;
     if (first) this.#board.setCallers(callers());
     const next = await this.#apply(config, wanted, before, this.#board.protected !== isProtected);
     await this.#remember();
+    this.#board.setApprovals(approvals);
     const hooks = new Hooks();
     for (const { scope } of next) scope.tapInto(hooks);
     this.#board.setCallers(callers());
@@ -293,36 +283,12 @@ export class Host {
     await Promise.all(servers.map((server) => server.retire()));
     for (const { scope } of scopes.toReversed()) await scope.stop();
   }
+}
 
-  /** The grants of a configuration, given to the board when the function is called. */
-  #callersOf(config: Config, isProtected: boolean): () => Callers {
-    return () => {
-      const open = config.grants.length === 0 && !isProtected;
-      const allow = config.tools.allow ?? (open ? ['*'] : []);
-      const defaultGrant = this.#grant('default', { allow, deny: config.tools.deny }, config.resources, config.prompts);
-      const grants = new Map<string, Grant>();
-      const tokens = new Map<string, Grant>();
-      for (const { name, token, tools, resources, prompts } of config.grants) {
-        const grant = this.#grant(`grant:${name}`, tools, resources, prompts);
-        grants.set(name, grant);
-        tokens.set(createHash('sha256').update(token).digest('hex'), grant);
-      }
-      const kept = new Set<Grant>([defaultGrant, ...grants.values()]);
-      for (const grant of this.#grants.values()) if (!kept.has(grant)) this.#grant(grant.id, nothing, nothing, nothing);
-      return { defaultGrant, grants, tokens, protected: isProtected };
-    };
-  }
-
-  #grant(id: string, tools: Rules, resources: Rules | undefined, prompts: Rules | undefined): Grant {
-    let grant = this.#grants.get(id);
-    if (grant === undefined) {
-      grant = new ConfiguredGrant(id);
-      this.#grants.set(id, grant);
-    }
-    Object.assign(grant, { tools, resources, prompts });
-    this.#board.grantChanged(grant);
-    return grant;
-  }
+async function approvalsFor({ approval, directory }: Config): Promise<Approvals | undefined> {
+  if (approval === 'off') return undefined;
+  const { servers } = await readLockFile(lockFileOf(directory));
+  return new Approvals(servers, approval === 'required');
 }
 
 function optionsOf(config: Config, entry: PluginEntry, { plugin }: LoadedPlugin): unknown {
@@ -333,36 +299,4 @@ function optionsOf(config: Config, entry: PluginEntry, { plugin }: LoadedPlugin)
     'PLUGIN_OPTIONS',
     `${config.locate(['plugins', entry.key])}: plugins.${entry.key}: unknown key "${unexpected}" (the plugin takes no options)`,
   );
-}
-
-/** Providers before those who need them; otherwise configuration order. Throws when a service is missing or the needs form a circle. */
-function inStartOrder(wanted: readonly Wanted[]): Wanted[] {
-  const left = [...wanted];
-  const order: Wanted[] = [];
-  const provided = new Set(builtIn);
-  const offered = new Set([...builtIn, ...wanted.flatMap(({ loaded }) => loaded.plugin.provides ?? [])]);
-  for (const { loaded } of wanted) {
-    const missing = loaded.plugin.needs?.find((name) => !offered.has(name));
-    if (missing !== undefined)
-      throw new PlugboardError(
-        'PLUGIN_NEEDS',
-        `plugin "${loaded.plugin.id}" needs the service "${missing}", which no configured plugin provides`,
-      );
-  }
-  const has = (name: string) => provided.has(name);
-  while (left.length > 0) {
-    const willing = left.findIndex(({ loaded: { plugin } }) =>
-      [...(plugin.needs ?? []), ...(plugin.wants ?? []).filter((name) => offered.has(name))].every(has),
-    );
-    // Plugins that want each other's services start in configuration order; those that need them cannot start.
-    const index = willing >= 0 ? willing : left.findIndex(({ loaded }) => (loaded.plugin.needs ?? []).every(has));
-    const [ready] = left.splice(index, index < 0 ? 0 : 1);
-    if (ready === undefined) {
-      const ids = left.map(({ loaded }) => `"${loaded.plugin.id}"`).join(', ');
-      throw new PlugboardError('PLUGIN_NEEDS', `the plugins ${ids} need each other's services`);
-    }
-    for (const name of ready.loaded.plugin.provides ?? []) provided.add(name);
-    order.push(ready);
-  }
-  return order;
 }

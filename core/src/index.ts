@@ -8,7 +8,8 @@ export * from './grant.ts';
 export * from './plugin.ts';
 export * from './board-api.ts';
 export * from './host-control.ts';
-export * from './local-credential.ts';
+export { localCredentialFile } from './local-files.ts';
+export type { LocalCredential } from './local-files.ts';
 export * from './management.ts';
 export * from './store.ts';
 export type { Catalogue } from './catalogue.ts';
@@ -32,6 +33,8 @@ export type {
 export { Denied, hints, isDenied, PlugboardError, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export * from './hooks.ts';
+export { acquireLock } from './file-lock.ts';
+export type { FileLock, LockOptions } from './file-lock.ts';
 export { Host } from './host.ts';
 export type { HostOptions, Logs } from './host.ts';
 export { configFrom, loadConfig } from './config.ts';

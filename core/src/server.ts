@@ -170,7 +170,7 @@ export class Server implements LeaseOwner {
     for (const { connection } of this.leases.open()) this.opened(connection);
   }
 
-  status(): ServerStatus {
+  status(): Omit<ServerStatus, 'quarantined'> {
     const { definition, catalogue } = this;
     return {
       name: this.name,

@@ -1,4 +1,5 @@
 // From the catalogue of all servers to the lists of one grant: selection, naming, hooks, and the cache of the result. The list is the lock.
+import type { Approvals } from './approvals.ts';
 import type { PromptEntry, ResourceEntry, ToolEntry } from './board-api.ts';
 import type { Grant, Rules } from './grant.ts';
 import type { Hooks } from './hooks.ts';
@@ -6,7 +7,7 @@ import { NameScopes } from './name-scopes.ts';
 import type { NameScope } from './name-scopes.ts';
 import { fold } from './naming.ts';
 import { resultForNew } from './protocol/translate.ts';
-import type { Era, Implementation, JsonObject } from './protocol/messages.ts';
+import type { Era, Implementation, JsonObject, Tool } from './protocol/messages.ts';
 import { listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { RuleMatcher } from './selectors.ts';
@@ -138,6 +139,9 @@ export class ListingMaker {
   readonly #views = new WeakMap<Grant, Map<string, View>>();
   readonly #entries = new WeakMap<JsonObject, Map<string, ToolEntry | PromptEntry | ResourceEntry>>();
 
+  /** Which tools somebody has approved; undefined: nobody has to. */
+  approvals: Approvals | undefined;
+
   constructor(servers: Servers, hooks: () => Hooks, serverInfo: Implementation) {
     this.#servers = servers;
     this.#scopes = new NameScopes(servers, serverInfo.name);
@@ -220,6 +224,11 @@ export class ListingMaker {
     return [grant.tools, ...(grant.within ?? [])].every((rules) => this.matcher(rules, grant).wholeServer(server));
   }
 
+  /** The approvals that a server's tools need, if they need any; a grant's own servers come with its owner's word. */
+  approvalsFor({ name, definition }: Server): Approvals | undefined {
+    return definition.owner === undefined && this.approvals?.concerns(name) === true ? this.approvals : undefined;
+  }
+
   /** Compiled rules, as the grant means them. */
   matcher(rules: Rules, grant: Grant): RuleMatcher {
     return this.#scopes.of(grant).matcher(rules);
@@ -234,9 +243,10 @@ export class ListingMaker {
     const selected: EntryOf[Kind][] = [];
     for (const server of servers) {
       const allows = this.#selection(view.grant, kind, server.name);
+      const approvals = kind === 'tools' ? this.approvalsFor(server) : undefined;
       for (const definition of server.catalogueFor(view.grant.id)[kind]) {
         const own = String(definition[listMethods[kind].key]);
-        if (!allows(own)) continue;
+        if (!allows(own) || approvals?.quarantine(server.name, definition as Tool) !== undefined) continue;
         selected.push(this.#entry(kind, server.name, own, definition, view.server === undefined ? scope : undefined));
       }
     }

@@ -1,5 +1,6 @@
 // The command line from outside: real processes, a real proxy with the real HTTP transport, and what they print.
 import test from 'ava';
+import type { Command } from 'commander';
 import type { ExecutionContext } from 'ava';
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
@@ -493,6 +494,14 @@ test('colours appear on a terminal, and not when they are unwanted', async (t) =
   t.is(await proxy.stop(), exitCodes.ok);
 });
 
+/** Commands that do something, by their full name. */
+function leavesOf(command: Command, before = ''): [name: string, command: Command][] {
+  const name = `${before}${command.name()}`;
+  return command.commands.length === 0
+    ? [[name, command]]
+    : command.commands.flatMap((each) => leavesOf(each, `${name} `));
+}
+
 test('docs/cli.md says what the program says', async (t) => {
   const page = await readFile(path.join(root, 'docs', 'cli.md'), 'utf8');
   const sections = new Map(
@@ -504,12 +513,10 @@ test('docs/cli.md says what the program says', async (t) => {
   const rowsOf = (text: string) =>
     [...text.matchAll(/^\| `(.+?)` \| (.+) \|$/gm)].map(([, name, meaning]) => [name, meaning]);
   const program = buildProgram(new Console(false), () => {});
-  t.deepEqual(
-    [...sections.keys()],
-    ['Exit codes', ...program.commands.map((command) => `\`plugboard ${command.name()}\``)],
-  );
-  for (const command of program.commands) {
-    const text = sections.get(`\`plugboard ${command.name()}\``) ?? '';
+  const commands = leavesOf(program);
+  t.deepEqual([...sections.keys()], ['Exit codes', ...commands.map(([name]) => `\`${name}\``)]);
+  for (const [name, command] of commands) {
+    const text = sections.get(`\`${name}\``) ?? '';
     t.is(text.split('\n')[2], command.description());
     const bracket = (name: string, required: boolean, variadic: boolean) =>
       required ? `<${name}>` : `[${name}${variadic ? '...' : ''}]`;

@@ -71,7 +71,11 @@ test('servers of one grant: seen by it alone, beside others of the same name, an
   await until(() => board.servers(b).every(({ state }) => state === 'ready'));
 
   for (const open of [TestClient.old, TestClient.new]) {
-    const [forA, forB, forC] = [await open.call(TestClient, board, a), await open.call(TestClient, board, b), await open.call(TestClient, board, c)];
+    const [forA, forB, forC] = [
+      await open.call(TestClient, board, a),
+      await open.call(TestClient, board, b),
+      await open.call(TestClient, board, c),
+    ];
     t.deepEqual((await forA.toolNames()).sort(), ['git_status', 'jira_search']);
     t.deepEqual((await forB.toolNames()).sort(), ['git_push', 'git_status', 'jira_create']);
     t.deepEqual(await forC.toolNames(), ['git_status']);
@@ -80,7 +84,11 @@ test('servers of one grant: seen by it alone, beside others of the same name, an
     t.is((await called(forA, 'jira_create')).label, undefined, 'the other grant’s tool does not exist');
     t.false(board.hasServer(c, 'jira'));
   }
-  t.deepEqual(board.servers().map(({ name }) => name), ['git'], 'the common list names no server of a grant');
+  t.deepEqual(
+    board.servers().map(({ name }) => name),
+    ['git'],
+    'the common list names no server of a grant',
+  );
   removeA();
   shadow();
   t.deepEqual((await (await TestClient.old(board, a)).toolNames()).sort(), ['git_status']);
@@ -164,10 +172,20 @@ test('inspection: each selector is ready, waiting, failed, denied or unmatched, 
   await until(() => board.servers()[0]?.state === 'ready' || board.servers()[1]?.state === 'ready');
   const grant: Grant = {
     id: 'task:a',
-    tools: { allow: ['github:list_*', 'github:create_isue', 'late:run', 'githup:x', 'github:create_issue', '*'], deny: ['github:create_issue'] },
+    tools: {
+      allow: ['github:list_*', 'github:create_isue', 'late:run', 'githup:x', 'github:create_issue', '*'],
+      deny: ['github:create_issue'],
+    },
   };
   const states = () => board.inspect(grant).map(({ selector, state }) => `${selector} ${state}`);
-  t.deepEqual(states(), ['github:list_* ready', 'github:create_isue unmatched', 'late:run waiting', 'githup:x unmatched', 'github:create_issue denied', '* ready']);
+  t.deepEqual(states(), [
+    'github:list_* ready',
+    'github:create_isue unmatched',
+    'late:run waiting',
+    'githup:x unmatched',
+    'github:create_issue denied',
+    '* ready',
+  ]);
   const [list, typo] = board.inspect(grant);
   t.deepEqual(list?.tools, ['github:list_issues']);
   t.deepEqual(typo?.nearest[0], 'github:create_issue');

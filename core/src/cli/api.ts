@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { findConfigFile, loadConfig } from '../config.ts';
 import { PlugboardError } from '../errors.ts';
-import { localCredentialFile } from '../local-credential.ts';
+import { localCredentialFile } from '../local-files.ts';
 import { isObject } from '../protocol/messages.ts';
 import type { JsonObject } from '../protocol/messages.ts';
 import type { Console } from './console.ts';

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { version } from '../version.ts';
 import type { ApiOptions } from './api.ts';
+import type { ApproveOptions } from './approve.ts';
 import type { Console } from './console.ts';
 import type { ClientOptions } from './target.ts';
 import type { ContextOptions, EscalationOptions, RenderOptions } from './task.ts';
@@ -128,6 +129,14 @@ function api(command: Command): Command {
 }
 
 function addHelpers(program: Command, output: Console, settle: Settle): void {
+  common(program.command('approve'))
+    .description('show which tools differ from what was approved, or approve those of a server as they are now')
+    .argument('[servers...]', 'names of servers; none: only show')
+    .option('--all', 'approve the tools of all servers')
+    .option('--check', 'end with 1 when a tool is held back')
+    .action(async (names: string[], options: ApproveOptions) =>
+      settle(await (await import('./approve.ts')).approve(names, options, output)),
+    );
   common(program.command('doctor'))
     .description('check the configuration and everything it needs')
     .option('--port <number>', 'check this port, whatever the file says', toPort)

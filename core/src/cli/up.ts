@@ -9,6 +9,7 @@ import type { Logs } from '../log.ts';
 import type { Log } from '../plugin.ts';
 import { version } from '../version.ts';
 import type { Console } from './console.ts';
+import { Traces } from './traces.ts';
 import { exitCodes } from './exit-codes.ts';
 import { showServers } from './progress.ts';
 import { printSnippets } from './snippets.ts';
@@ -45,13 +46,16 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   const log = logs.scope('core');
   const stopping = new Stopping(log);
   for (const warning of config.warnings) log.warn(warning);
+  const traces = config.file === undefined ? undefined : new Traces(config.file);
   try {
-    const host = await Host.start(config, logs, { overrides });
-    const following = followConfig({ config, overrides, host, logs, log, output, stopping });
+    const host = await Host.start(config, logs, { overrides, serversChanged: () => traces?.serversChanged() });
+    traces?.follow(host.board);
+    const following = followConfig({ config, overrides, host, logs, log, output, stopping, traces });
     if (stdio) stopping.whenInputEnds();
     await announce(host, options, config, output, stopping);
     await stopping.requested;
     await (await following)?.close();
+    await traces?.end();
     await stopWithin(host, log);
   } finally {
     stopping.end();
@@ -91,6 +95,7 @@ interface Following {
   readonly log: Log;
   readonly output: Console;
   readonly stopping: Stopping;
+  readonly traces: Traces | undefined;
 }
 
 /** Applies the file again whenever it changes. A broken one is refused, and the running one stays. */
@@ -102,10 +107,13 @@ async function followConfig({
   log,
   output,
   stopping,
+  traces,
 }: Following): Promise<ConfigWatch | undefined> {
   await stopping.pause(watchAfter);
   if (stopping.signal.aborted) return undefined;
+  await traces?.applied();
   const apply = async () => {
+    await traces?.looksAt();
     const next = await loadConfig(config.file, overrides);
     output.hide(next.secrets);
     logs.setSecrets(next.secrets);
@@ -113,12 +121,14 @@ async function followConfig({
     logs.setLevel(next.log.level);
     watch?.follow(next);
     log.info('the changed configuration is applied', { file: next.file });
+    await traces?.applied();
     for (const warning of next.warnings) log.warn(warning);
   };
-  const refuse = (error: unknown) =>
-    log.error(
-      `the changed configuration is refused, the running one stays: ${error instanceof Error ? error.message : String(error)}`,
-    );
+  const refuse = (error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    void traces?.refused(why);
+    log.error(`the changed configuration is refused, the running one stays: ${why}`);
+  };
   const watch = await watchConfig(config, apply, refuse).catch((error: unknown) => {
     log.warn(`changes of the configuration are not noticed: ${error instanceof Error ? error.message : String(error)}`);
     return undefined;

@@ -1,11 +1,10 @@
 // One graph and its file: the version in memory, changes one after the other, many in one write. What changes mean lives in `graph.ts`.
 import { link, mkdir, realpath, rename, unlink } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
-import type { Log } from 'plugboard';
+import { acquireLock } from 'plugboard';
+import type { FileLock, Log } from 'plugboard';
 import { currentIdentity, isCode, readVersion, replaceFile } from './durable-file.ts';
 import type { FileVersion } from './durable-file.ts';
-import { acquireLock } from './file-lock.ts';
-import type { FileLock } from './file-lock.ts';
 import { CorruptGraph, encodeGraph, parseGraph } from './graph-format.ts';
 import type { Change, Graph } from './graph.ts';
 import { checkChange } from './limits.ts';

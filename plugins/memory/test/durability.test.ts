@@ -20,7 +20,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
-import { acquireLock } from '../src/file-lock.ts';
+import { acquireLock } from 'plugboard';
 import { entity, errorText, readGraph, stand, structured } from './stand.ts';
 import type { Graph } from './stand.ts';
 import type { Told } from './writer.ts';

@@ -1,6 +1,6 @@
 // A program that writes a memory in a process of its own, so that the process can be killed, starved or run beside another. Tests start it.
 import { writeSync } from 'node:fs';
-import { acquireLock } from '../src/file-lock.ts';
+import { acquireLock } from 'plugboard';
 import { entity, errorText, readGraph, stand, structured } from './stand.ts';
 import type { Client } from './stand.ts';
 

@@ -1,7 +1,7 @@
 // A stdio server of the old era, written by hand, that does what its tools and arguments say, good and bad. Without imports that cost time:
-// tests start hundreds. Arguments: --exit (ends at once), --stubborn (ignores the end of its input and SIGTERM), --late=MS and --until=FILE (hears nothing before), --mark=TEXT (to find the process), --journal=FILE (+ for its start, - for its list of tools), --tools=a,b (more echoes).
+// tests start hundreds. Arguments: --exit (ends at once), --stubborn (ignores the end of its input and SIGTERM), --late=MS and --until=FILE (hears nothing before), --mark=TEXT (to find the process), --journal=FILE (+ for its start, - for its list of tools), --tools=a,b (more echoes), --description=FILE (of its echo).
 import { spawn } from 'node:child_process';
-import { appendFileSync, existsSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 
 interface Message {
   readonly id?: string | number;
@@ -54,6 +54,11 @@ const tools: Record<string, Tool> = {
     write({ method: 'notifications/tools/list_changed' });
     answer(id, 'mute');
   },
+  /** Says that its tools have changed. */
+  changed: (id) => {
+    write({ method: 'notifications/tools/list_changed' });
+    answer(id, 'changed');
+  },
   /** Never answers. */
   hang: () => {},
   /** The names of all calls that have come. */
@@ -94,6 +99,12 @@ function pour(to: NodeJS.WriteStream, megabytes: number, unit: string, done: () 
   more();
 }
 
+function describe(name: string): object {
+  const file = name === 'echo' ? argument('description') : undefined;
+  const definition = { name, inputSchema: { type: 'object' } };
+  return file === undefined ? definition : { ...definition, description: readFileSync(file, 'utf8') };
+}
+
 const callNames = new Map<unknown, unknown>();
 
 function receive(message: Message): void {
@@ -107,7 +118,7 @@ function receive(message: Message): void {
   } else if (method === 'tools/list') {
     if (mute) return;
     note('-');
-    write({ id, result: { tools: Object.keys(tools).map((name) => ({ name, inputSchema: { type: 'object' } })) } });
+    write({ id, result: { tools: Object.keys(tools).map(describe) } });
   } else if (method === 'tools/call') {
     callNames.set(id, params?.arguments?.['name']);
     const run = tools[params?.name ?? ''];

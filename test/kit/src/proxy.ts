@@ -202,11 +202,9 @@ export class ProxyProcess {
 
   /** An event; anything else, such as the error with which a start ends, goes to the log. */
   #printed(line: string): void {
-    try {
-      this.events.push(JSON.parse(line) as ProxyEvent);
-    } catch {
-      this.log += `${line}\n`;
-    }
+    const event = line.startsWith('{"event":') ? (JSON.parse(line) as ProxyEvent) : undefined;
+    if (event === undefined) this.log += `${line}\n`;
+    else this.events.push(event);
   }
 
   #event<Name extends ProxyEvent['event']>(name: Name): (ProxyEvent & { event: Name }) | undefined {
