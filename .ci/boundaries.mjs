@@ -1,5 +1,5 @@
-// Who may import whom. The direction is `plugins/* → plugboard`, `test → anything`, and nothing else; a package
-// declares what it uses.
+// Who may import whom. The direction is `plugins/* → plugboard → registry-index` (its data and readers), `test →
+// anything`, and nothing else; a package declares what it uses.
 import { existsSync, readFileSync } from 'node:fs';
 import { builtinModules } from 'node:module';
 import path from 'node:path';
@@ -10,7 +10,7 @@ const core = 'core';
 const testKit = '@plugboard/test-kit';
 
 /** What the core must not know: the plugins' own libraries. */
-const foreignToCore = /^(?:@plugboard\/|koa$|@koa\/|koa-|lowdb$|@kubernetes\/)/;
+const foreignToCore = /^(?:@plugboard\/(?!registry-index$)|koa$|@koa\/|koa-|lowdb$|@kubernetes\/)/;
 
 /** Packages with a single file that may import them. */
 const soleImporters = { tapable: 'core/src/hooks.ts' };

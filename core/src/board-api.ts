@@ -117,6 +117,8 @@ export interface PromptEntry {
 }
 
 export interface BoardApi {
+  /** The proxy's own name, by which clients prefix tools: `mcp__<name>__`. */
+  readonly name: string;
   /** The grant of a credential. Throws `Unauthorized` when it is refused; a credential that nobody knows is refused, not ignored. */
   authenticate(credential: Credential, context: AuthenticationContext): Grant | Promise<Grant>;
   /** True when callers need a credential to see anything: transports refuse to bind beyond loopback otherwise. */

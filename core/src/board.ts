@@ -64,6 +64,7 @@ const startPatience = 500;
 
 /** The proxy itself. One for the life of the process; plugins come and go around it. */
 export class Board implements BoardApi {
+  readonly name: string;
   readonly sessions = new Map<string, Session>();
   readonly serverRegistry: Servers;
   hooks = new Hooks();
@@ -84,6 +85,7 @@ export class Board implements BoardApi {
   readonly #sweeper: NodeJS.Timeout;
 
   constructor({ serverInfo, limits, log, serversChanged }: BoardInit) {
+    this.name = serverInfo.name;
     this.#changed = serversChanged;
     this.#log = log;
     const report = (error: unknown) => this.report(error);

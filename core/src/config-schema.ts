@@ -90,7 +90,36 @@ const limits = z.strictObject({
     .default(1000)
     .describe('Connections to one server that may be open at the same time.'),
   applyTimeout: milliseconds.default(10_000).describe('ms that a plugin may take to be applied.'),
+  faultBudget: z
+    .int()
+    .min(1)
+    .max(1_000_000)
+    .default(20)
+    .describe('Faults of a plugin within a minute after which its hooks are not entered any more.'),
   hookTimeout: milliseconds.default(30_000).describe('ms that a plugin may take in one hook, and to stop.'),
+});
+
+const registry = z.strictObject({
+  indexes: z
+    .array(z.url())
+    .max(16)
+    .default([])
+    .describe(
+      'URLs of plugin indexes, the most important first: an id is taken from the first that has it. The index that comes with Plugboard stands last.',
+    ),
+  scopes: z
+    .array(z.string().regex(/^@[a-z0-9~-][a-z0-9._~-]*$/, 'must look like @acme'))
+    .optional()
+    .describe('Scopes of packages that may be installed as plugins. Default: any.'),
+  registries: z
+    .array(z.url())
+    .optional()
+    .describe('Registries that packages may be downloaded from. Default: those that npm is configured for.'),
+  signedOnly: z.boolean().default(false).describe('Install only plugins that their registry has signed.'),
+  scripts: z
+    .array(z.string())
+    .default([])
+    .describe('Ids of plugins that may be installed although they have install scripts, which are never run.'),
 });
 
 const log = z.strictObject({
@@ -138,6 +167,7 @@ export const configSchema = z.strictObject({
       'Tools whose definition must be the one approved in plugboard.lock (`plugboard approve`): those of servers that stand there (`pinned`), ' +
         'those of all servers (`required`), or none (`off`). Others are hidden and cannot be called.',
     ),
+  registry: registry.prefault({}).describe('Where plugins are found, and what may be installed.'),
   limits: limits.prefault({}).describe('Limits of time and number.'),
   log: log.prefault({}).describe('What is logged, and how.'),
 });

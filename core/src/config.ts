@@ -60,6 +60,8 @@ export interface Config {
   readonly grants: readonly GrantEntry[];
   /** Whose tools must have been approved; see `approvals.ts`. */
   readonly approval: ConfigValues['approval'];
+  /** Where plugins are found, and what may be installed. */
+  readonly registry: ConfigValues['registry'];
   readonly limits: Limits;
   readonly log: LogSettings;
   /** The file's value as written, references unresolved. */
@@ -176,6 +178,7 @@ async function build(
       prompts,
     })),
     approval: values.approval,
+    registry: values.registry,
     limits: values.limits,
     log: values.log,
     written: source.value,

@@ -1,7 +1,7 @@
 // The built-in service `host`: what management may know and change of the configuration, the plugins and the log. The contract: `host-control.ts`.
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { isMap, parseDocument } from 'yaml';
+import { withMember } from './config-edit.ts';
 import { configFromText } from './config.ts';
 import type { Config, ConfigOverrides } from './config.ts';
 import { replaceFile } from './replace-file.ts';
@@ -26,7 +26,8 @@ export interface Controlled {
   readonly running: () => readonly RunningPlugin[];
   /** Rejects when a configuration cannot be applied, as far as that can be told without applying it. */
   readonly check: (config: Config) => Promise<void>;
-  readonly reload: (config: Config) => Promise<void>;
+  /** Runs a change when all earlier ones are over; it becomes another configuration by calling what it is given. */
+  readonly change: <Result>(run: (become: (config: Config) => Promise<void>) => Promise<Result>) => Promise<Result>;
   /** The newest lines of the log, where one is kept. */
   readonly log: (query: LogQuery) => readonly LogLine[];
   /** What the command line said over the file. */
@@ -36,7 +37,6 @@ export interface Controlled {
 /** Provides the service. Changes are made one after the other. */
 export class Control implements HostControl {
   readonly #host: Controlled;
-  #changing: Promise<unknown> = Promise.resolve();
 
   constructor(host: Controlled) {
     this.#host = host;
@@ -79,9 +79,7 @@ export class Control implements HostControl {
   }
 
   setPlugin(key: string, options: JsonObject | false, expected?: string): Promise<ConfigurationReport> {
-    return this.#change(expected, (before, file) =>
-      file.endsWith('.json') ? withPluginInJson(before, key, options) : withPlugin(before, key, options),
-    );
+    return this.#change(expected, (before, file) => withMember(before, file, ['plugins', key], options));
   }
 
   log(query: LogQuery): readonly LogLine[] {
@@ -89,25 +87,23 @@ export class Control implements HostControl {
   }
 
   #change(expected: string | undefined, edit: (before: string, file: string) => string): Promise<ConfigurationReport> {
-    const change = this.#changing.then(async () => {
+    return this.#host.change(async (become) => {
       const file = this.#file();
       const before = await readFile(file, 'utf8');
       if (expected !== undefined && expected !== versionOf(before))
         throw new StoreConflict('configuration', expected, versionOf(before));
       const running = this.#host.config();
       const text = edit(before, file);
-      await this.#host.reload(await configFromText(text, file, this.#host.overrides));
+      await become(await configFromText(text, file, this.#host.overrides));
       try {
         await replaceFile(file, text);
       } catch (error) {
         // What runs and what is written must be the same.
-        await this.#host.reload(running);
+        await become(running);
         throw error;
       }
       return await this.configuration();
     });
-    this.#changing = change.catch(() => {});
-    return change;
   }
 
   #file(): string {
@@ -150,24 +146,6 @@ function jsonSchemaOf(schema: z.ZodType): JsonObject | undefined {
     // A schema of another copy of zod, say; the options are checked all the same.
     return undefined;
   }
-}
-
-/** The text with other options for one plugin; comments stay. */
-function withPlugin(text: string, key: string, options: JsonObject | false): string {
-  const document = parseDocument(text);
-  if (!isMap(document.contents)) document.contents = document.createNode({}) as never;
-  if (!document.hasIn(['plugins'])) {
-    // Without the section `http` runs by default; with it only what it names.
-    document.setIn(['plugins'], document.createNode({ http: {} }));
-  }
-  document.setIn(['plugins', key], document.createNode(options));
-  return document.toString({ lineWidth: 0 });
-}
-
-function withPluginInJson(text: string, key: string, options: JsonObject | false): string {
-  const value = JSON.parse(text) as JsonObject;
-  const plugins = isObject(value['plugins']) ? value['plugins'] : { http: {} };
-  return `${JSON.stringify({ ...value, plugins: { ...plugins, [key]: options } }, undefined, 2)}\n`;
 }
 
 function masked(text: string, secrets: ReadonlySet<string>): string {

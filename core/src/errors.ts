@@ -10,7 +10,12 @@ export const hints = {
   CONFIG_EXISTS: 'edit the file, or name another one with --config FILE',
   USAGE: 'see `plugboard --help`, or `plugboard COMMAND --help`',
   LOCK_INVALID: 'restore plugboard.lock from your repository, or delete it and approve what it held once more',
-  PLUGIN_NOT_FOUND: 'install the package, or correct the id under `plugins`',
+  NPM_MISSING: 'install npm: it comes with Node',
+  INSTALL_FAILED: 'see the reason above; nothing has been changed',
+  INSTALL_REFUSED: 'nothing of it has been run, and nothing has been changed',
+  INDEX_UNUSABLE: 'correct `registry.indexes`, or try again later',
+  PLUGIN_NOT_FOUND:
+    'add it with `plugboard add`, install what plugboard.lock names with `plugboard install`, or correct the id under `plugins`',
   PLUGIN_INVALID: 'the module must export default definePlugin({…}) of this contract version',
   PLUGIN_OPTIONS: 'correct the option named; the plugin’s README lists all of them',
   PLUGIN_NEEDS: 'add a plugin that provides the service to `plugins`',

@@ -7,7 +7,7 @@ import type { Parking } from './parking.ts';
 import { Answer } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
 import type { Implementation, JsonObject, RpcRequest, Tool } from './protocol/messages.ts';
-import { paramsForNew, paramsForOld, translateAnswer } from './protocol/translate.ts';
+import { paramsForNew, paramsForOld, translateAnswer, translateBytes } from './protocol/translate.ts';
 import type { Server, ServerLimits } from './server.ts';
 import { CallFailure, UpstreamCall } from './upstream-call.ts';
 import type { CallRelay } from './upstream-call.ts';
@@ -87,6 +87,9 @@ async function toNewServer(exchange: Exchange, target: Target, lease: Lease, for
   let params = paramsForNew(target.params, exchange.caller, protocolVersion);
   for (let round = 0; round < maxRounds; round += 1) {
     const answer = await send(exchange, lease, makeCall(exchange, target, params, exchange, forwarding));
+    // Not to be parsed when it says at its end that it is complete.
+    const complete = translateBytes(answer, 'old', target.method, serverInfo);
+    if (complete !== undefined) return complete;
     const result = answer.message.result;
     if (result?.['resultType'] !== 'input_required')
       return translateAnswer(answer, 'old', target.method, target.params, serverInfo);

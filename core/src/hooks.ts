@@ -67,6 +67,13 @@ export interface CatalogChange {
   readonly status: ServerStatus;
 }
 
+/** A plugin that has failed too often. */
+export interface PluginSwitchedOff {
+  readonly plugin: string;
+  /** The last fault, fit for a log. */
+  readonly reason: string;
+}
+
 /** The hooks, each by its kind: `[kind, arguments, result]`. */
 export interface HookTable {
   onAuthenticate: ['answer', [credential: Credential, context: AuthenticationContext], Grant];
@@ -80,6 +87,7 @@ export interface HookTable {
   onToolResult: ['transform', [result: ToolResult, call: ToolCall, context: CallContext]];
   onCallSettled: ['settle', [record: CallRecord]];
   onCatalogChanged: ['notify', [change: CatalogChange]];
+  onPluginSwitchedOff: ['notify', [change: PluginSwitchedOff]];
   onStart: ['notify', []];
   onStop: ['notify', []];
 }
@@ -152,6 +160,11 @@ export const hookTable: { readonly [Name in HookName]: HookEntry<Name> } = {
     when: 'A call is over: answered, refused, failed or cancelled. For audit and metrics; a failing tap keeps no other from running.',
   },
   onCatalogChanged: { kind: 'notify', args: ['change'], when: 'A server came up, went down, or changed its lists.' },
+  onPluginSwitchedOff: {
+    kind: 'notify',
+    args: ['change'],
+    when: 'A plugin has failed so often within a minute that its hooks are not entered any more.',
+  },
   onStart: { kind: 'notify', args: [], when: 'All plugins are applied, once after the start.' },
   onStop: { kind: 'notify', args: [], when: 'The proxy is about to stop; plugins are still there.' },
 };

@@ -32,7 +32,7 @@ export interface Logs {
 
 export interface HostOptions {
   /** How plugins are found; the default imports packages and files. */
-  readonly load?: (key: string, directory: string) => Promise<LoadedPlugin>;
+  readonly load?: (key: string, directory: string, locked?: string) => Promise<LoadedPlugin>;
   /** What the command line said over the configuration file; it also holds for later ones. */
   readonly overrides?: ConfigOverrides;
   /** Called when a server came up, went down, or changed its lists. */
@@ -86,7 +86,7 @@ export class Host {
       config: () => this.#config,
       running: () => this.#applied,
       check: async (next) => void (await this.#want(next)),
-      reload: (next) => this.reload(next),
+      change: (run) => this.#change(run),
       log: (query) => logs.recent?.(query) ?? [],
       overrides: options.overrides ?? {},
     });
@@ -105,11 +105,22 @@ export class Host {
     return host;
   }
 
-  /** Changes to another configuration. Rejects and goes on as it was when the new one cannot be applied. One change at a time. */
-  reload(config: Config): Promise<void> {
-    const change = this.#changing.then(() => this.#become(config));
-    this.#changing = change.catch(() => {});
-    return change;
+  /**
+   * Changes to another configuration. Rejects and goes on as it was when the new one cannot be applied. One that is loaded when its turn
+   * has come cannot be older than what was applied before it.
+   */
+  reload(config: Config | (() => Promise<Config>)): Promise<void> {
+    return this.#change(async (become) => become(typeof config === 'function' ? await config() : config));
+  }
+
+  /** Runs a change of the configuration when all earlier ones are over. */
+  #change<Result>(change: (become: (config: Config) => Promise<void>) => Promise<Result>): Promise<Result> {
+    const running = this.#changing.then(() => change((config) => this.#become(config)));
+    this.#changing = running.then(
+      () => {},
+      () => {},
+    );
+    return running;
   }
 
   /** A service that some plugin provides. */
@@ -176,9 +187,10 @@ export class Host {
 
   /** Loads all plugins, checks their options and dependencies, and puts them into the order in which they start. */
   async #want(config: Config): Promise<Wanted[]> {
+    const locked = (await readLockFile(lockFileOf(config.directory))).plugins;
     const wanted = await Promise.all(
       config.plugins.map(async (entry): Promise<Wanted> => {
-        const loaded = await this.#load(entry.key, config.directory);
+        const loaded = await this.#load(entry.key, config.directory, locked[entry.key]?.package);
         return { key: entry.key, loaded, options: optionsOf(config, entry, loaded) };
       }),
     );
@@ -253,14 +265,20 @@ export class Host {
     this.#board.hooks = hooks;
   }
 
-  #scopeFor(config: Config, { plugin }: LoadedPlugin): Scope {
+  #scopeFor(config: Config, { plugin, capabilities }: LoadedPlugin): Scope {
     return new Scope({
       plugin,
       log: this.#logs.scope(plugin.id),
       board: this.#board,
       services: this.#services,
       directory: config.directory,
-      limits: { apply: config.limits.applyTimeout, hook: config.limits.hookTimeout },
+      limits: {
+        apply: config.limits.applyTimeout,
+        hook: config.limits.hookTimeout,
+        faults: config.limits.faultBudget,
+      },
+      capabilities,
+      switchedOff: (reason) => this.#switchedOff(plugin.id, reason),
       report: (fault: PluginError) => this.#board.report(fault),
       servers: {
         // What is registered between `apply` and the swap comes with the swap.
@@ -272,6 +290,15 @@ export class Host {
         },
       },
     });
+  }
+
+  #switchedOff(plugin: string, reason: string): void {
+    this.#log.error(`plugin "${plugin}" is switched off, it has failed too often; the last time: ${reason}`, {
+      plugin,
+    });
+    const { hooks } = this.#board;
+    if (hooks.used('onPluginSwitchedOff'))
+      hooks.run('onPluginSwitchedOff', { plugin, reason }).catch((error: unknown) => this.#board.report(error));
   }
 
   #isRunning(scope: Scope): boolean {

@@ -37,6 +37,7 @@ export { acquireLock } from './file-lock.ts';
 export type { FileLock, LockOptions } from './file-lock.ts';
 export { Host } from './host.ts';
 export type { HostOptions, Logs } from './host.ts';
+export { checkSelector, maxSelectorLength, maxSelectors } from './selectors.ts';
 export { configFrom, loadConfig } from './config.ts';
 export type { Config } from './config.ts';
 export { version } from './version.ts';

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { Capabilities } from './capabilities.ts';
 import { pluginKeyKind } from './config-schema.ts';
 import { PlugboardError } from './errors.ts';
 import { closest } from './nearest.ts';
@@ -18,12 +19,15 @@ export interface LoadedPlugin {
   readonly from: string;
   /** Version of its package; undefined for a single file. */
   readonly version: string | undefined;
+  /** What its package declares to need; undefined for a single file. */
+  readonly capabilities?: Capabilities | undefined;
 }
 
 /** The entry file of a plugin. */
 interface Entry {
   readonly file: string;
   readonly version: string | undefined;
+  readonly capabilities?: Capabilities;
 }
 
 /** Conditions of `exports` that hold for an import in this process. */
@@ -40,12 +44,13 @@ const imports = new Map<string, Import>();
 let importCount = 0;
 
 /**
- * Finds, imports and checks a plugin. Packages are looked for from the configuration's folder upwards, then from this package's own folder.
- * Throws PLUGIN_NOT_FOUND and PLUGIN_INVALID, saying what was tried.
+ * Finds, imports and checks a plugin. Packages are looked for in the plugin home, then from the configuration's folder upwards, then from
+ * this package's own folder. `locked`: the package that plugboard.lock names for the key. Throws PLUGIN_NOT_FOUND and PLUGIN_INVALID,
+ * saying what was tried.
  */
-export async function loadPlugin(key: string, directory: string): Promise<LoadedPlugin> {
+export async function loadPlugin(key: string, directory: string, locked?: string): Promise<LoadedPlugin> {
   const kind = pluginKeyKind(key);
-  const name = kind === 'id' ? `@plugboard/${key}` : key;
+  const name = locked ?? (kind === 'id' ? `@plugboard/${key}` : key);
   const entry = kind === 'path' ? entryOfPath(key, directory) : entryOfPackage(name, key, directory);
   const module = await importEntry(key, entry.file);
   const plugin = checkPlugin(key, entry.file, module);
@@ -55,7 +60,7 @@ export async function loadPlugin(key: string, directory: string): Promise<Loaded
       `plugin "${key}" (${entry.file}) calls itself "${plugin.id}": its id must be the key it is loaded by`,
     );
   }
-  return { plugin, from: entry.file, version: entry.version };
+  return { plugin, from: entry.file, version: entry.version, capabilities: entry.capabilities };
 }
 
 function entryOfPath(key: string, directory: string): Entry {
@@ -66,7 +71,8 @@ function entryOfPath(key: string, directory: string): Entry {
 }
 
 function entryOfPackage(name: string, key: string, directory: string): Entry {
-  const folders = [...new Set([directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders))];
+  const above = [directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders);
+  const folders = [...new Set([path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules'), ...above])];
   for (const folder of folders) {
     const target = path.join(folder, name);
     if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined)
@@ -78,7 +84,7 @@ function entryOfPackage(name: string, key: string, directory: string): Entry {
   const tried = looked.length === 0 ? `no node_modules above ${directory}` : `looked in ${looked.join(', ')}`;
   throw new PlugboardError(
     'PLUGIN_NOT_FOUND',
-    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: npm install ${name}`,
+    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: plugboard add ${key}`,
   );
 }
 
@@ -115,7 +121,7 @@ function entryOfFolder(key: string, folder: string): Entry {
       `plugin "${key}": ${file}, which its package.json names, does not exist (is the package built?)`,
     );
   }
-  return { file: realpathSync(file), version };
+  return { file: realpathSync(file), version, capabilities: Capabilities.of(key, manifest) };
 }
 
 function readManifest(key: string, folder: string): JsonObject {

@@ -76,6 +76,11 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
    * the new one is applied. Sessions of an exclusive transport end with it.
    */
   readonly exclusive?: boolean;
+  /**
+   * What becomes of requests when the plugin keeps failing and is switched off: `closed` (default) refuses what it would have decided,
+   * `open` goes on without it. Leave it closed for anything that protects.
+   */
+  readonly whenSwitchedOff?: 'closed' | 'open';
   /** Validates, documents and gives defaults. Undefined: the plugin takes no options. */
   readonly options?: Schema;
   /** Taps hooks, registers servers, provides services. May be asynchronous, within the start time limit. */

@@ -1,22 +1,18 @@
-// The requests that clients make, each resolved in its grant's own listings and nowhere else, then carried to its server.
-import type { ToolEntry } from './board-api.ts';
-import { isDenied } from './errors.ts';
+// The requests that clients make, each resolved in its grant's own listings and nowhere else. Tool calls: `tool-calls.ts`; the way to a server: `carrier.ts`.
+import { Carrier, contextOf } from './carrier.ts';
 import type { Exchange } from './exchange.ts';
-import { failureAnswer, forward } from './forward.ts';
 import type { Forwarding } from './forward.ts';
-import type { CallContext, CallOutcome, Hooks, ToolCall } from './hooks.ts';
+import type { Hooks } from './hooks.ts';
 import { Lease } from './lease.ts';
 import type { Listeners } from './listeners.ts';
-import { toolError } from './local-server.ts';
 import { Answer, methodNotFound } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
-import type { JsonObject, Tool, ToolResult } from './protocol/messages.ts';
+import type { JsonObject } from './protocol/messages.ts';
 import { existsIn, isLogLevel, listKindOf } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
-import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
-import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
-import { TaskRoutes, wantsTask } from './task-routes.ts';
+import { TaskRoutes } from './task-routes.ts';
+import { ToolCalls } from './tool-calls.ts';
 import { Listing } from './toolset.ts';
 import type { EntryOf, ListingMaker, View } from './toolset.ts';
 import { matchesTemplate } from './uri-template.ts';
@@ -39,10 +35,14 @@ type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
 export class Requests {
   readonly #tools: RequestTools;
   readonly #tasks = new TaskRoutes();
+  readonly #carrier: Carrier;
+  readonly #calls: ToolCalls;
   readonly #handlers: ReadonlyMap<string, Handler>;
 
   constructor(tools: RequestTools) {
     this.#tools = tools;
+    this.#carrier = new Carrier(tools.forwarding);
+    this.#calls = new ToolCalls({ ...tools, carrier: this.#carrier, tasks: this.#tasks });
     const list = [...listKindOf].map(([method, kind]): [string, Handler] => [
       method,
       (exchange) => this.#list(exchange, kind),
@@ -66,7 +66,7 @@ export class Requests {
   /** The answer to a request. Throws or rejects only with faults; refusals and failures of servers are answers. */
   answer(exchange: Exchange): Answer | Promise<Answer> {
     const { method } = exchange.request;
-    if (method === 'tools/call') return this.#callTool(exchange);
+    if (method === 'tools/call') return this.#calls.call(exchange);
     if (!existsIn(method, exchange.caller.era)) return methodNotFound(method);
     if (this.#tools.hooks().used('onRequest') && !listKindOf.has(method)) return this.#answerHooked(exchange);
     return this.#answerByTable(exchange);
@@ -92,121 +92,10 @@ export class Requests {
     return Answer.written(listing.written(caller.era));
   }
 
-  #callTool(exchange: Exchange): Answer | Promise<Answer> {
-    const { params } = exchange.request;
-    const name = params?.['name'];
-    const args = params?.['arguments'];
-    if (typeof name !== 'string') return Answer.error(rpcCode.invalidParams, 'tools/call needs the name of a tool');
-    if (args !== undefined && !isObject(args))
-      return Answer.error(rpcCode.invalidParams, 'arguments must be an object');
-    const listing = exchange.view.list('tools');
-    return listing instanceof Listing
-      ? this.#callListed(exchange, listing, name, args)
-      : listing.then((made) => this.#callListed(exchange, made, name, args));
-  }
-
-  #callListed(
-    exchange: Exchange,
-    listing: Listing<ToolEntry>,
-    name: string,
-    args: JsonObject | undefined,
-  ): Answer | Promise<Answer> {
-    const entry = listing.byName.get(name);
-    if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${name}`);
-    if (exchange.headers !== undefined) {
-      const scan = scanHeaders(entry.definition.inputSchema);
-      const wrong = scan.fault === undefined ? checkParamHeaders(scan.declarations, args, exchange.headers) : undefined;
-      if (wrong !== undefined) return Answer.error(rpcCode.headerMismatch, `Bad Request: ${wrong}`, undefined, 400);
-    }
-    const hooks = this.#tools.hooks();
-    if (hooks.used('onCallTool') || hooks.used('onToolResult') || hooks.used('onCallSettled'))
-      return this.#callHooked(exchange, entry, args ?? {}, hooks);
-    return this.#callAt(exchange, entry, exchange.request.params as JsonObject);
-  }
-
   /** The entry of a name in the view's current listing. Waiting is for listings that are being made. */
   async #find<Kind extends ListKind>(view: View, kind: Kind, name: string): Promise<EntryOf[Kind] | undefined> {
     const listing = view.list(kind);
     return (listing instanceof Listing ? listing : await listing).byName.get(name);
-  }
-
-  /** Carries a tool call to its server. Ends with an answer in every case but a fault of this code. */
-  #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Answer | Promise<Answer> {
-    const server = this.#tools.servers.find(entry.server, exchange.session.grant);
-    if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${entry.name}`);
-    const atServer = entry.tool === params['name'] ? params : { ...params, name: entry.tool };
-    const answer = this.#carry(exchange, server, 'tools/call', atServer, entry.definition);
-    return wantsTask(exchange.caller, exchange.request) ? this.#learnTask(exchange, entry.server, answer) : answer;
-  }
-
-  async #learnTask(exchange: Exchange, server: string, answering: Answer | Promise<Answer>): Promise<Answer> {
-    const answer = await answering;
-    this.#tasks.learn(exchange.session.grant.id, server, exchange.caller, answer);
-    return answer;
-  }
-
-  /** Sends a request to its server, or continues the call that waits there for this retry. */
-  #carry(
-    exchange: Exchange,
-    server: Server,
-    method: string,
-    params: JsonObject | undefined,
-    tool?: Tool,
-  ): Answer | Promise<Answer> {
-    if (params?.['requestState'] !== undefined && exchange.caller.era === 'new' && server.era !== 'new')
-      return this.#resume(exchange);
-    const failed = (failure: unknown) => failureAnswer(failure, server.name);
-    try {
-      return forward(exchange, { server, method, params, tool }, this.#tools.forwarding).catch(failed);
-    } catch (failure) {
-      return failed(failure);
-    }
-  }
-
-  #resume(exchange: Exchange): Promise<Answer> | Answer {
-    const parked = this.#tools.forwarding.parking.find(exchange.request.params?.['requestState'], exchange);
-    return (
-      parked?.resume(exchange) ??
-      Answer.error(rpcCode.invalidParams, 'requestState is not valid or has expired: send the request again without it')
-    );
-  }
-
-  async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
-    const started = performance.now();
-    const call: ToolCall = { name: entry.name, server: entry.server, tool: entry.tool, arguments: args, entry };
-    const context = contextOf(exchange);
-    let outcome: CallOutcome = 'failed';
-    let reason: string | undefined;
-    try {
-      const early = hooks.used('onCallTool') ? await hooks.run('onCallTool', call, context) : undefined;
-      let answer =
-        early === undefined
-          ? await this.#callAt(exchange, entry, exchange.request.params as JsonObject)
-          : Answer.result(early);
-      if (hooks.used('onToolResult') && !answer.failed && isToolResult(answer.message.result)) {
-        answer = Answer.result(await hooks.run('onToolResult', answer.message.result, call, context));
-      }
-      [outcome, reason] = outcomeOf(answer, exchange, hooks);
-      return answer;
-    } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
-      if (!isDenied(error)) throw error;
-      outcome = 'refused';
-      return Answer.result(toolError(error.message));
-    } finally {
-      if (hooks.used('onCallSettled')) {
-        const { session } = exchange;
-        const record = {
-          call,
-          grant: session.grant.id,
-          session: session.id,
-          outcome,
-          reason,
-          duration: performance.now() - started,
-        };
-        hooks.run('onCallSettled', record).catch(this.#tools.report);
-      }
-    }
   }
 
   async #getPrompt(exchange: Exchange): Promise<Answer> {
@@ -328,31 +217,8 @@ export class Requests {
     const server = this.#tools.servers.find(name, exchange.session.grant);
     return server === undefined
       ? methodNotFound(exchange.request.method)
-      : this.#carry(exchange, server, exchange.request.method, params);
+      : this.#carrier.carry(exchange, server, exchange.request.method, params);
   }
-}
-
-/** The context of hooks for a request. */
-export function contextOf(exchange: Exchange): CallContext {
-  return {
-    session: exchange.session,
-    grant: exchange.session.grant,
-    get signal() {
-      return exchange.signal;
-    },
-  };
-}
-
-function isToolResult(result: JsonObject | undefined): result is ToolResult {
-  return Array.isArray(result?.['content']);
-}
-
-function outcomeOf(answer: Answer, exchange: Exchange, hooks: Hooks): [CallOutcome, string | undefined] {
-  if (exchange.cancelled) return ['cancelled', 'the client has cancelled'];
-  if (answer.failed) return ['failed', answer.message.error?.message];
-  // Whether a tool reports an error is known only by parsing: done only where somebody listens.
-  if (!hooks.used('onCallSettled')) return ['ok', undefined];
-  return answer.message.result?.['isError'] === true ? ['tool-error', 'the tool reported an error'] : ['ok', undefined];
 }
 
 function unknownResource(uri: string, { caller }: Exchange): Answer {

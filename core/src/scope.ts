@@ -1,15 +1,21 @@
 // What one plugin is handed, and the only place that enters plugin code: guard, time limit, attribution. Life cycle is the host's.
 import type { BoardApi } from './board-api.ts';
 import type { ServerDefinition } from './connection.ts';
+import type { Capabilities } from './capabilities.ts';
+import { FaultBudget, SwitchedOff } from './fault-budget.ts';
 import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 import { hookKind } from './hooks.ts';
 import type { GuardedTap, HookFunction, HookName, Hooks, Step, TapCallback } from './hooks.ts';
 import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
 
-/** Time limits in ms for entering plugin code. */
+/** Limits for entering plugin code. */
 export interface PluginLimits {
+  /** ms */
   readonly apply: number;
+  /** ms */
   readonly hook: number;
+  /** Faults within a minute after which the plugin's hooks are not entered any more. */
+  readonly faults: number;
 }
 
 /** Services of all plugins, by name. */
@@ -20,6 +26,8 @@ export class ServiceTable {
   going: ReadonlySet<string> = new Set();
 
   provide(owner: string, name: string, service: unknown): void {
+    // A word that a plugin says of itself, not a thing that others use: any number of plugins may say it.
+    if (name === 'authentication') return;
     const taken = this.#services.get(name);
     if (taken !== undefined && taken.owner !== owner)
       throw new Error(`service "${name}" is already provided by plugin "${taken.owner}"`);
@@ -57,6 +65,10 @@ export interface ScopeInit {
   readonly services: ServiceTable;
   readonly directory: string;
   readonly limits: PluginLimits;
+  /** What its package declares to need; undefined for a single file, which may use everything. */
+  readonly capabilities: Capabilities | undefined;
+  /** Called once, when the plugin has failed too often. */
+  readonly switchedOff: (reason: string) => void;
   /** Hears of servers that are registered, and taken back, at a later time than during `apply`. */
   readonly servers: ServerChanges;
   /** Called for faults that nobody waits for (settle hooks, stop). */
@@ -71,11 +83,13 @@ export class Scope {
   readonly #provided = new Map<string, unknown>();
   readonly servers: ServerDefinition[] = [];
   readonly #abort = new AbortController();
+  readonly #budget: FaultBudget;
   #stop: Stop | undefined;
   #applied = false;
 
   constructor(init: ScopeInit) {
     this.#init = init;
+    this.#budget = new FaultBudget(init.limits.faults);
     this.plugin = init.plugin;
   }
 
@@ -120,18 +134,22 @@ export class Scope {
   }
 
   #api(): PluginApi {
-    const { plugin, services, log, board, directory } = this.#init;
+    const { plugin, services, log, board, directory, capabilities } = this.#init;
     const tooLate = (what: string) => {
       if (this.#applied) throw new Error(`${what} is possible only during apply`);
     };
     return {
       log,
-      board,
+      get board() {
+        capabilities?.demandBoard();
+        return board;
+      },
       directory,
       signal: this.#abort.signal,
       hooks: {
         on: (hook, run, step = 'normal') => {
           tooLate(`hooks.on("${hook}")`);
+          this.#init.capabilities?.demand('hooks', hook);
           this.#taps.push({ hook, step, run: this.#guard(hook, run) });
         },
       },
@@ -146,10 +164,12 @@ export class Scope {
         },
         get: <Service>(name: string): Service => {
           if (!plugin.needs?.includes(name)) throw new Error(`service "${name}" is not declared in needs`);
+          capabilities?.demand('services', name);
           return services.get(name) as Service;
         },
         find: <Service>(name: string): Service | undefined => {
           if (!plugin.wants?.includes(name)) throw new Error(`service "${name}" is not declared in wants`);
+          capabilities?.demand('services', name);
           return services.get(name) as Service | undefined;
         },
       },
@@ -178,14 +198,20 @@ export class Scope {
     const fault = (error: unknown, args: unknown[]): Error | undefined => {
       if (isDenied(error) || error instanceof RefusedRequest || error instanceof Unauthorized) return error;
       const wrapped = new PluginError(this.plugin.id, hook, error, requestOf(args));
+      if (this.#budget.spend()) this.#init.switchedOff(wrapped.message);
       if (kind !== 'settle') return wrapped;
       this.#init.report(wrapped);
       return undefined;
     };
     const check = (value: unknown): unknown =>
       kind === 'transform' || kind === 'answer' ? (value ?? undefined) : undefined;
+    const closed = (kind === 'answer' || kind === 'transform') && this.plugin.whenSwitchedOff !== 'open';
     return (...argsAndCallback) => {
       const callback = argsAndCallback.pop() as TapCallback;
+      if (this.#budget.spent) {
+        callback(closed ? new SwitchedOff(this.plugin.id, hook) : undefined);
+        return;
+      }
       let value: unknown;
       try {
         value = call(...argsAndCallback);

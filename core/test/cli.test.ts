@@ -494,12 +494,14 @@ test('colours appear on a terminal, and not when they are unwanted', async (t) =
   t.is(await proxy.stop(), exitCodes.ok);
 });
 
+const isShown = (command: Command) => !(command as Command & { _hidden?: boolean })._hidden;
+
 /** Commands that do something, by their full name. */
 function leavesOf(command: Command, before = ''): [name: string, command: Command][] {
   const name = `${before}${command.name()}`;
   return command.commands.length === 0
     ? [[name, command]]
-    : command.commands.flatMap((each) => leavesOf(each, `${name} `));
+    : command.commands.filter(isShown).flatMap((each) => leavesOf(each, `${name} `));
 }
 
 test('docs/cli.md says what the program says', async (t) => {

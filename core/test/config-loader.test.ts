@@ -109,7 +109,7 @@ test('what is not there is told with what was tried and what is near', async (t)
   t.true(missing.message.includes('plugin "filesytem": package @plugboard/filesytem is not installed'));
   t.true(missing.message.includes(path.join(directory, 'node_modules')));
   t.true(missing.message.includes('nearest: @plugboard/filesystem'));
-  t.true(missing.message.includes('npm install @plugboard/filesytem'));
+  t.true(missing.message.includes('plugboard add filesytem'));
   t.is((await refused(t, './none.js', directory)).code, 'PLUGIN_NOT_FOUND');
   const unbuilt = await refused(t, 'filesystem', directory);
   t.is(unbuilt.code, 'PLUGIN_INVALID');

@@ -412,6 +412,7 @@ test('every key of the schema is described, for the reference page', (t) => {
   visit(schema, '');
   t.deepEqual(undescribed, []);
   t.deepEqual(Object.keys(schema.properties ?? {}).sort(), [
+    'approval',
     'grants',
     'limits',
     'log',
@@ -419,6 +420,7 @@ test('every key of the schema is described, for the reference page', (t) => {
     'name',
     'plugins',
     'prompts',
+    'registry',
     'resources',
     'tools',
   ]);

@@ -5,6 +5,8 @@ import type { ApiOptions } from './api.ts';
 import type { ApproveOptions } from './approve.ts';
 import type { Console } from './console.ts';
 import type { ClientOptions } from './target.ts';
+import type { AddOptions, PluginOptions } from './plugins.ts';
+import type { SearchOptions } from './search.ts';
 import type { ContextOptions, EscalationOptions, RenderOptions } from './task.ts';
 import type { UpOptions } from './up.ts';
 
@@ -24,6 +26,7 @@ export function buildProgram(output: Console, settle: Settle): Command {
   addUp(program, output, settle);
   addClients(program, output, settle);
   addTasks(program, output, settle);
+  addPlugins(program, output, settle);
   addHelpers(program, output, settle);
   return program;
 }
@@ -126,6 +129,65 @@ function api(command: Command): Command {
   return common(command)
     .option('--api <url>', 'the management API of another proxy, e.g. http://127.0.0.1:8807/api/v1')
     .option('--token-file <file>', 'with --api: its token (else: the environment variable PLUGBOARD_API_TOKEN)');
+}
+
+function addPlugins(program: Command, output: Console, settle: Settle): void {
+  const load = () => import('./plugins.ts');
+  const repeated = (value: string, before: readonly string[] = []) => [...before, value];
+  indexed(program.command('search'))
+    .description('find plugins, and servers that are configured rather than installed')
+    .argument('[words...]', 'all of them must occur; none: everything')
+    .option(
+      '--kind <kind>',
+      'only of this kind: server, transport, policy, store, management, integration, or `mcp server`',
+    )
+    .action(async (words: string[], options: SearchOptions) =>
+      settle(await (await import('./search.ts')).search(words, options, output)),
+    );
+  indexed(program.command('info'))
+    .description('show what the index has of a plugin or server: versions, needs, tools')
+    .argument('<id>', 'its id or package')
+    .action(async (id: string, options: SearchOptions) =>
+      settle(await (await import('./search.ts')).info(id, options, output)),
+    );
+  indexed(program.command('add'))
+    .description('install plugins, or configure servers of the catalogue; a running proxy takes them at once')
+    .argument('<names...>', 'ids; a plugin also as @scope/package, and with @version')
+    .option('--yes', 'do not ask')
+    .option('--options <json>', 'options of the plugin, as they shall stand in the configuration')
+    .option('--server', 'the server of that id, though there is a plugin of the same id')
+    .option('--as <name>', 'a server: the name to configure it by')
+    .option('--set <name=value>', 'a server: a value that it takes (may be repeated)', repeated)
+    .action(async (names: string[], options: AddOptions) => settle(await (await load()).add(names, options, output)));
+  common(program.command('remove'))
+    .description('remove plugins')
+    .argument('<ids...>', 'their ids')
+    .action(async (ids: string[], options: PluginOptions) => settle(await (await load()).remove(ids, options, output)));
+  indexed(program.command('update'))
+    .description('bring plugins to their newest versions that fit; what does not start is taken back')
+    .argument('[ids...]', 'none: all')
+    .action(async (ids: string[], options: PluginOptions) => settle(await (await load()).update(ids, options, output)));
+  common(program.command('install'))
+    .description('install the plugins that plugboard.lock names, byte for byte the same')
+    .action(async (options: PluginOptions) => settle(await (await load()).install(options, output)));
+  common(program.command('list'))
+    .description('list the plugins of the configuration and their versions')
+    .action(async (options: PluginOptions) => settle(await (await load()).list(options, output)));
+  indexed(program.command('outdated'))
+    .description('list plugins of which there is a newer version')
+    .action(async (options: PluginOptions) => settle(await (await load()).outdated(options, output)));
+  program
+    .command('probe', { hidden: true })
+    .argument('<folder>')
+    .action(async (folder: string) => settle(await (await import('./probe.ts')).probe(folder, output)));
+}
+
+/** Options of the commands that read plugin indexes. */
+function indexed(command: Command): Command {
+  return common(command).option(
+    '--refresh',
+    'ask the index servers now, instead of using copies of the last 15 minutes',
+  );
 }
 
 function addHelpers(program: Command, output: Console, settle: Settle): void {

@@ -113,11 +113,14 @@ async function followConfig({
   if (stopping.signal.aborted) return undefined;
   await traces?.applied();
   const apply = async () => {
-    await traces?.looksAt();
-    const next = await loadConfig(config.file, overrides);
-    output.hide(next.secrets);
-    logs.setSecrets(next.secrets);
-    await host.reload(next);
+    let next = config;
+    await host.reload(async () => {
+      await traces?.looksAt();
+      next = await loadConfig(config.file, overrides);
+      output.hide(next.secrets);
+      logs.setSecrets(next.secrets);
+      return next;
+    });
     logs.setLevel(next.log.level);
     watch?.follow(next);
     log.info('the changed configuration is applied', { file: next.file });

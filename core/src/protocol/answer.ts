@@ -6,7 +6,10 @@ const resultHead = Buffer.from('{"result":');
 const idFirstHead = Buffer.from('{"jsonrpc":"2.0","id":');
 const resultLastHead = Buffer.from('{"jsonrpc":"2.0","result":');
 const closing = Buffer.from('}');
+const comma = Buffer.from(',');
+const empty = Buffer.alloc(0);
 const newline = 10;
+const ascii = /^[\x20-\x7e]*$/;
 
 /**
  * One JSON-RPC response without its id. Three forms: `relayed` (the bytes of somebody's whole response, with the place of its id),
@@ -87,6 +90,56 @@ export class Answer {
     return this.#bytes?.includes(text, 0, 'latin1') ?? false;
   }
 
+  /**
+   * The same result with members put before its own. Undefined where that cannot be done to the bytes as they are: `unless` names
+   * members (with their quotes) that must not appear anywhere in them.
+   */
+  withMembers(members: Buffer, unless: readonly string[]): Answer | undefined {
+    const bytes = this.#bytes;
+    const at = this.#openingBrace();
+    if (bytes === undefined || at === undefined || unless.some((name) => bytes.includes(name, 0, 'latin1')))
+      return undefined;
+    const isEmpty = bytes[at + 1] === 0x7d;
+    // White space would hide whether the result is empty.
+    if (!isEmpty && bytes[at + 1] !== 0x22) return undefined;
+    return this.#spliced(at + 1, at + 1, isEmpty ? members : Buffer.concat([members, comma]));
+  }
+
+  /**
+   * The same result without the given last members: JSON from a comma to the last member's end, written exactly so. Undefined when the
+   * result does not end so.
+   *
+   * Why that is safe: what is cut begins with a comma and a quote. Inside a string the quote would end it, and no JSON has a bare word
+   * after a string; so the comma stands between members, and they are those of the object that ends before the response does.
+   */
+  withoutLast(members: Buffer): Answer | undefined {
+    const bytes = this.#bytes;
+    const at = this.#openingBrace();
+    if (bytes === undefined || at === undefined) return undefined;
+    const end = bytes.length - 2;
+    const start = end - members.length;
+    if (start <= at || bytes[end] !== 0x7d || bytes[end + 1] !== 0x7d) return undefined;
+    return bytes.compare(members, 0, members.length, start, end) === 0 ? this.#spliced(start, end, empty) : undefined;
+  }
+
+  /** The place of the brace that opens the result, in relayed bytes of the layouts that {@link findResponseId} knows. */
+  #openingBrace(): number | undefined {
+    const bytes = this.#bytes;
+    if (bytes === undefined || this.#idStart <= 0) return undefined;
+    let at = this.#idEnd + 10;
+    if (startsWith(bytes, resultHead)) at = resultHead.length;
+    else if (startsWith(bytes, resultLastHead)) at = resultLastHead.length;
+    return bytes[at] === 0x7b ? at : undefined;
+  }
+
+  /** Relayed bytes with those from `start` to `end`, where the id is not, replaced. */
+  #spliced(start: number, end: number, by: Buffer): Answer {
+    const bytes = this.#bytes ?? empty;
+    const shift = this.#idStart < start ? 0 : by.length - (end - start);
+    const spliced = Buffer.concat([bytes.subarray(0, start), by, bytes.subarray(end)]);
+    return new Answer(spliced, this.#idStart + shift, this.#idEnd + shift, undefined, this.status);
+  }
+
   /** The whole response for the given id in pieces that need no copying; together they are what {@link Answer.encode} gives. */
   pieces(id: RequestId | undefined): readonly Buffer[] {
     const bytes = this.#bytes;
@@ -94,6 +147,19 @@ export class Answer {
     const idText = id === undefined ? 'null' : JSON.stringify(id);
     if (this.#idStart < 0) return [Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":`), bytes, closing];
     return [bytes.subarray(0, this.#idStart), Buffer.from(idText), bytes.subarray(this.#idEnd)];
+  }
+
+  /**
+   * The whole response like {@link Answer.encode}, as a string with one character for each byte (latin1), which is cheaper to make and
+   * to write where the answer is short. Undefined when it is not kept as bytes, or the id is not ASCII.
+   */
+  binary(id: RequestId): string | undefined {
+    const bytes = this.#bytes;
+    const idText = typeof id === 'number' ? String(id) : JSON.stringify(id);
+    if (bytes === undefined || (typeof id === 'string' && !ascii.test(idText))) return undefined;
+    if (this.#idStart < 0) return `{"jsonrpc":"2.0","id":${idText},"result":${bytes.toString('latin1')}}`;
+    const text = bytes.toString('latin1');
+    return text.slice(0, this.#idStart) + idText + text.slice(this.#idEnd);
   }
 
   /** The whole response for the given id, as one buffer of JSON without a line break. */

@@ -23,6 +23,7 @@ const cached = new Set([
 
 /** Old params → new: adds the per-request envelope of the caller. */
 export function paramsForNew(params: JsonObject | undefined, caller: Caller, protocolVersion: string): JsonObject {
+  if (metaOf(params) === undefined) return { ...params, _meta: envelopeOf(caller, protocolVersion) };
   const meta: JsonObject = {
     ...metaOf(params),
     [metaKey.protocolVersion]: protocolVersion,
@@ -33,12 +34,36 @@ export function paramsForNew(params: JsonObject | undefined, caller: Caller, pro
   return { ...params, _meta: meta };
 }
 
+const envelopes = new WeakMap<Caller, JsonObject>();
+
+/** The envelope of a caller, which is the same for all its calls until its log level changes. */
+function envelopeOf(caller: Caller, protocolVersion: string): JsonObject {
+  const known = envelopes.get(caller);
+  if (known?.[metaKey.protocolVersion] === protocolVersion && known[metaKey.logLevel] === caller.logLevel) return known;
+  const envelope: JsonObject = {
+    [metaKey.protocolVersion]: protocolVersion,
+    [metaKey.clientCapabilities]: caller.capabilities,
+  };
+  if (caller.clientInfo !== undefined) envelope[metaKey.clientInfo] = caller.clientInfo;
+  if (caller.logLevel !== undefined) envelope[metaKey.logLevel] = caller.logLevel;
+  envelopes.set(caller, envelope);
+  return envelope;
+}
+
 /** New params → old: removes the envelope, and the members that only a retry of the new era has. */
 export function paramsForOld(params: JsonObject | undefined): JsonObject | undefined {
   if (params === undefined) return undefined;
+  if (isPlainCall(params)) return { name: params['name'], arguments: params['arguments'] };
   const { _meta: _dropped, inputResponses: _responses, requestState: _state, ...rest } = params;
   const meta = without(metaOf(params), envelopeKeys);
   return meta === undefined ? rest : { ...rest, _meta: meta };
+}
+
+/** True for params of a name, arguments, and nothing but the envelope: nearly every call, for which to copy the rest is slow. */
+function isPlainCall(params: JsonObject): boolean {
+  for (const member in params) if (member !== 'name' && member !== 'arguments' && member !== '_meta') return false;
+  for (const key in metaOf(params)) if (!envelopeKeys.includes(key)) return false;
+  return params['arguments'] !== undefined;
 }
 
 /** Old result → new: result type, the server's identity, and caching hints where the new era wants them. */
@@ -86,6 +111,47 @@ export function statusOf(code: number): number {
     : 200;
 }
 
+/** What the new era adds to each result, as bytes: members with their order, as servers write them. */
+interface Marks {
+  readonly first: Buffer;
+  readonly last: readonly Buffer[];
+}
+
+const marks = new WeakMap<Implementation, Marks>();
+
+function marksOf(serverInfo: Implementation): Marks {
+  let known = marks.get(serverInfo);
+  if (known === undefined) {
+    const type = '"resultType":"complete"';
+    const meta = `"_meta":${JSON.stringify({ [metaKey.serverInfo]: serverInfo })}`;
+    known = {
+      first: Buffer.from(`${type},${meta}`),
+      last: [Buffer.from(`,${type},${meta}`), Buffer.from(`,${meta},${type}`)],
+    };
+    marks.set(serverInfo, known);
+  }
+  return known;
+}
+
+/** A good result for the other era without parsing it. Undefined where its bytes do not allow that, and for errors. */
+export function translateBytes(
+  answer: Answer,
+  to: Era,
+  method: string,
+  serverInfo: Implementation,
+): Answer | undefined {
+  if (cached.has(method)) return undefined;
+  const { first, last } = marksOf(serverInfo);
+  if (to === 'new') return answer.withMembers(first, ownMembers);
+  for (const members of last) {
+    const stripped = answer.withoutLast(members);
+    if (stripped !== undefined) return stripped;
+  }
+  return undefined;
+}
+
+const ownMembers = ['"_meta"', '"resultType"'];
+
 /** A whole answer translated for a client of the other era; the answer itself when the eras are the same. */
 export function translateAnswer(
   answer: Answer,
@@ -94,6 +160,8 @@ export function translateAnswer(
   params: JsonObject | undefined,
   serverInfo: Implementation,
 ): Answer {
+  const bytes = translateBytes(answer, to, method, serverInfo);
+  if (bytes !== undefined) return bytes;
   const message: RpcResponse = answer.message;
   if (message.error !== undefined) {
     const error = to === 'new' ? errorForNew(message.error, params) : errorForOld(method, message.error);

@@ -75,7 +75,7 @@ class NewCall implements Reply {
 
   /** Called when the request has been handed over: from now on a closed connection takes it back. */
   watch(): void {
-    if (!this.#done) this.#response.once('close', () => this.cancel('the client closed the stream'));
+    if (!this.#done) this.#response.on('close', () => this.cancel('the client closed the stream'));
   }
 
   /** Ends the request; its client gets no answer. */

@@ -78,7 +78,7 @@ export class OldPost {
   watch(): void {
     if (this.#unanswered === 0 || this.#stream !== undefined) return;
     if (this.#response.destroyed) this.#lost();
-    else this.#response.once('close', () => this.#lost());
+    else this.#response.on('close', () => this.#lost());
   }
 
   /** One request is over; `answer` is undefined when the client withdrew it. */

@@ -82,13 +82,13 @@ export class Router {
       );
       return;
     }
+    const endpoint = this.#endpointOf(request.url ?? '/');
     const refusal = this.#check.refusal(request);
     if (refusal !== undefined) {
       responder.error(response, 403, rpcCode.invalidRequest, `Forbidden: ${refusal}`);
       return;
     }
     if (request.headers.origin !== undefined) this.#check.allowReading(request, response);
-    const endpoint = this.#endpointOf(request.url ?? '/');
     if (endpoint === undefined) this.#elsewhere(request, response);
     else if (request.method === 'POST') this.#post(endpoint, request, response);
     else if (request.method === 'GET' || request.method === 'DELETE') this.#getOrDelete(endpoint, request, response);

@@ -34,13 +34,13 @@ export function grantNamed(id: string): Grant {
 }
 
 export function serverStatus(name: string, state: ServerStatus['state'], reason?: string): ServerStatus {
-  const counts = { tools: 2, resources: 0, prompts: 0, leases: 0, restarts: 0 };
+  const counts = { tools: 2, quarantined: 0, resources: 0, prompts: 0, leases: 0, restarts: 0 };
   const origin = { kind: 'test', plugin: 'test', isolation: 'shared', era: undefined, protocolVersion: undefined };
   return { name, title: undefined, owner: undefined, state, reason, ...origin, ...counts };
 }
 
 /** The part of the board that transports use. */
-type Used = Omit<BoardApi, 'endGrant' | 'inspect' | 'catalogue' | 'stopServer' | 'startServer'>;
+type Used = Omit<BoardApi, 'name' | 'quarantined' | 'endGrant' | 'inspect' | 'catalogue' | 'stopServer' | 'startServer'>;
 
 export class FakeBoard implements Used {
   protected = false;

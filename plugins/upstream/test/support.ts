@@ -63,6 +63,7 @@ export class Harness {
     const api = {
       log,
       directory: this.directory,
+      services: { provide: () => {} },
       servers: { register: (server: ServerDefinition) => this.servers.set(server.name, server) },
     } as unknown as PluginApi;
     const parsed = upstream.options?.parse(options);

@@ -80,15 +80,25 @@ export function echoWork(prefix: string): Work {
 }
 
 /** CPU µs per call of the echo on the machine the absolute limits were set for, when nothing else runs there. */
-const echoAtRest = 38;
+export const echoAtRest = 38;
+
+/** How many times slower than that machine this one is now, by the echo of the same run; never less than 1. */
+export function slowness(echoCpu: number): number {
+  return Math.max(1, echoCpu / echoAtRest);
+}
+
+/** How an absolute limit was scaled. */
+export function scaled(goal: string, slower: number): string {
+  return `${goal} on a machine where the echo takes ${echoAtRest} µs; here ${slower.toFixed(2)} × that`;
+}
 
 /**
  * CPU seconds for 10,000 calls, against a goal set for a machine at rest. CPU time per call grows when others use the
  * same cores and caches, for the echo as for the proxy: the limit grows with the echo of the same run, never below `goal`.
  */
 export function absolute(samples: Samples, one: Case, cpu: number, goal: number): Omit<Finding, 'entry'> {
-  const slower = Math.max(1, samples.median(`echo ${one.era}`, 'allCpu') / echoAtRest);
-  const detail = `${goal} s on a machine where the echo takes ${echoAtRest} µs; here ${slower.toFixed(2)} × that`;
+  const slower = slowness(samples.median(`echo ${one.era}`, 'allCpu'));
+  const detail = scaled(`${goal} s`, slower);
   const limit = { most: Number((goal * slower).toFixed(2)) };
   return { name: `${one.name}: CPU for 10,000 calls`, value: cpu / 100, unit: 's', limit, detail };
 }

@@ -4,8 +4,12 @@ import { once } from 'node:events';
 import type { Bench } from '../bench.ts';
 import { median, paired, quantile } from '../statistics.ts';
 import { timeStart } from '../targets/plugboard.ts';
+import { startTarget } from '../targets/proxy.ts';
+import * as common from './common.ts';
 
 const entry = 'start';
+/** ms that a start may take beyond that of Node alone, on the machine the limit of 250 ms was set for: Node takes 45 there. */
+const goal = 205;
 
 /** ms of one start of the proxy and of one `node -e 0` beside it. */
 export interface StartRound {
@@ -18,6 +22,12 @@ async function timeBare(): Promise<number> {
   const started = performance.now();
   await once(spawn(process.execPath, ['-e', '0'], { stdio: 'ignore' }), 'exit');
   return performance.now() - started;
+}
+
+async function slownessNow(bench: Bench): Promise<number> {
+  const echo = await startTarget('echo');
+  const samples = await bench.measure([common.directCase('echo', echo, 'old', common.fullLoad(bench))]);
+  return common.slowness(samples.median('echo old', 'allCpu'));
 }
 
 export async function measureStart(bench: Bench): Promise<void> {
@@ -33,14 +43,16 @@ export async function measureStart(bench: Bench): Promise<void> {
   }
   const proxy = rounds.map((round) => round.proxy);
   const bare = rounds.map((round) => round.bare);
-  const detail = `p90 ${quantile(proxy, 0.9).toFixed(0)} ms; bare node ${median(bare).toFixed(0)} ms`;
+  const slower = await slownessNow(bench);
+  const p90 = `p90 ${quantile(proxy, 0.9).toFixed(0)} ms; bare node ${median(bare).toFixed(0)} ms`;
+  bench.find({ entry, name: 'start to first tools/list', value: median(proxy), unit: 'ms', detail: p90 });
   bench.find({
     entry,
-    name: 'start to first tools/list',
-    value: median(proxy),
+    name: 'start to first tools/list, beyond bare node',
+    value: paired(proxy, bare, (a, b) => a - b),
     unit: 'ms',
-    limit: { most: 250 },
-    detail,
+    limit: { most: Math.round(goal * slower) },
+    detail: common.scaled(`${goal} ms`, slower),
   });
   bench.find({
     entry,

@@ -6,10 +6,11 @@ import type { HttpSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
 import type { Authorizer } from '../oauth/authorizer.ts';
 import { GuardedRequest } from '../oauth/guarded-request.ts';
-import { exchange, headerOf } from './exchange.ts';
+import { dispatch, Exchange, headerOf } from './exchange.ts';
 import type { Reply, ReplySink, Sent } from './exchange.ts';
 import { isLost } from './failures.ts';
 import type { Lanes, Pools } from './pools.ts';
+import { headerLines } from './wires.ts';
 
 const maxRedirects = 3;
 const maxLingering = 32;
@@ -24,8 +25,12 @@ export interface RoundTrip {
 
 export interface Posted {
   readonly method: 'POST' | 'GET' | 'DELETE';
-  readonly lane: 'calls' | 'control' | 'streams';
+  /** `openings`: calls of our own, whose answers' headers count. */
+  readonly lane: 'calls' | 'openings' | 'control' | 'streams';
+  /** Names and values in turn. Best the same array for every request, for what it looks like on the wire is kept with it. */
   readonly headers: readonly string[];
+  /** Further headers, of this request alone. */
+  readonly more?: readonly string[] | undefined;
   readonly body?: string;
   /** Instead of the server's own path. */
   readonly path?: string;
@@ -40,6 +45,9 @@ export class HttpClient {
   readonly #pools: Pools;
   readonly #lanes: Lanes;
   readonly #live = new Set<Sent>();
+  readonly #forget = (sent: Sent): void => void this.#live.delete(sent);
+  /** Headers as lines, by the array they stand in; empty: they cannot be. */
+  readonly #lines = new WeakMap<readonly string[], string>();
   /** Gets tokens; undefined: nobody can sign in at this server. */
   readonly authorizer: Authorizer | undefined;
   #lingering: Sent[] = [];
@@ -71,8 +79,8 @@ export class HttpClient {
   request(posted: Posted, sink: ReplySink): Sent {
     if (this.authorizer === undefined) return this.#send(posted, sink);
     const once = (extra: readonly string[], inner: ReplySink) =>
-      this.#send({ ...posted, headers: [...posted.headers, ...extra] }, inner);
-    const sent = new GuardedRequest(this.authorizer, once, sink, (each) => this.#live.delete(each));
+      this.#send(extra.length === 0 ? posted : { ...posted, more: [...(posted.more ?? []), ...extra] }, inner);
+    const sent = new GuardedRequest(this.authorizer, once, sink, this.#forget);
     if (!sent.ended) this.#live.add(sent);
     return sent;
   }
@@ -82,7 +90,7 @@ export class HttpClient {
     if (this.#lanes.openStreams >= this.#pools.maxSockets) return undefined;
     this.#lanes.openStreams += 1;
     const counted: ReplySink = {
-      started: (status, headers) => sink.started?.(status, headers),
+      started: (status, from) => sink.started?.(status, from),
       text: (bytes) => sink.text?.(bytes),
       event: (type, data) => sink.event?.(type, data),
       id: (id) => sink.id?.(id),
@@ -135,13 +143,31 @@ export class HttpClient {
   }
 
   #send(posted: Posted, sink: ReplySink): Sent {
-    const { method, lane, headers, body, path = this.#path } = posted;
-    const request = { method, path, headers: headers as string[], ...(body === undefined ? {} : { body }) };
-    const sent = exchange(this.#lanes[lane], request, this.#pools.maxMessageBytes, sink, (each) =>
-      this.#live.delete(each),
-    );
+    const sent = new Exchange(this.#pools.maxMessageBytes, sink, this.#forget);
+    if (posted.lane !== 'calls' || !this.#post(posted, sent)) this.#dispatch(posted, sent);
     if (!sent.ended) this.#live.add(sent);
     return sent;
+  }
+
+  /** Sends a call over a socket of ours; false when it is none for that. */
+  #post({ method, headers, more, body, path }: Posted, sent: Exchange): boolean {
+    const { wires } = this.#lanes;
+    if (wires?.usual !== true || method !== 'POST' || body === undefined || path !== undefined) return false;
+    let lines = this.#lines.get(headers);
+    if (lines === undefined) {
+      lines = headerLines(headers) ?? '';
+      this.#lines.set(headers, lines);
+    }
+    const others = more === undefined ? '' : headerLines(more);
+    if (lines === '' || others === undefined) return false;
+    wires.post(this.#path, lines + others, body, sent);
+    return true;
+  }
+
+  #dispatch({ method, lane, headers, more = [], body, path = this.#path }: Posted, sent: Exchange): void {
+    const pool = this.#lanes[lane === 'openings' ? 'calls' : lane];
+    const request = { method, path, headers: [...headers, ...more], ...(body === undefined ? {} : { body }) };
+    dispatch(pool, request, sent);
   }
 
   #roundTrip(
@@ -164,9 +190,9 @@ export class HttpClient {
         resolve({ response, reply });
       };
       const sink: ReplySink = {
-        started: (code, found) => {
+        started: (code, from) => {
           status = code;
-          replyHeaders = found;
+          replyHeaders = from.headers;
         },
         text: (bytes) => {
           const response = responseIn(bytes, request.id);
@@ -184,7 +210,7 @@ export class HttpClient {
         return;
       }
       signal.addEventListener('abort', stop, { once: true });
-      const sent = this.request({ method: 'POST', lane: 'calls', headers, body }, sink);
+      const sent = this.request({ method: 'POST', lane: 'openings', headers, body }, sink);
     });
   }
 

@@ -1,4 +1,4 @@
-// One HTTP request and the reading of its response, by undici's dispatch interface. What the messages mean is the sink's business.
+// One HTTP request and its response as messages, however it is sent. What the messages mean is the sink's business.
 import type { Dispatcher, Pool } from 'undici';
 import { EventStream } from './event-stream.ts';
 
@@ -20,7 +20,7 @@ export interface Reply {
 /** Receives a response. All but `done` are optional to make short sinks short. */
 export interface ReplySink {
   /** Status and headers are there, the body is not. */
-  started?(status: number, headers: Headers): void;
+  started?(status: number, from: Pick<Reply, 'headers'>): void;
   /** One JSON text: a JSON body, or the data of an event of type `message`. */
   text?(bytes: Buffer): void;
   /** An event of another type. */
@@ -38,42 +38,38 @@ export interface Sent {
   abort(reason: Error): void;
 }
 
+/** What a request is sent by. */
+export interface Carrier {
+  abort(reason: Error): void;
+}
+
 /** The response was longer than is read. */
 export class TooLong extends Error {}
 
 const maxErrorBytes = 1024 * 1024;
+const empty = Buffer.alloc(0);
 
-/** Sends a request; the response goes to the sink. Never throws. `ended` is told before the sink's `done`. */
-export function exchange(
-  pool: Pool,
-  request: Dispatcher.DispatchOptions,
-  limit: number,
-  sink: ReplySink,
-  ended: (exchange: Sent) => void,
-): Sent {
-  const handler = new Exchange(limit, sink, ended);
-  try {
-    pool.dispatch(request, handler);
-  } catch (error) {
-    handler.fail(error as Error);
-  }
-  return handler;
-}
-
-export class Exchange implements Dispatcher.DispatchHandler, Sent {
+/** One request and its response: gathers JSON, reads events, and ends exactly once. `ended` is told before the sink's `done`. */
+export class Exchange implements Sent, Reply {
+  status = 0;
+  text = '';
+  error: Error | undefined;
   readonly #limit: number;
   readonly #sink: ReplySink;
   readonly #onEnd: (exchange: Sent) => void;
-  #controller: Dispatcher.DispatchController | undefined;
+  #carrier: Carrier | undefined;
   #aborted: Error | undefined;
   #ended = false;
-  #status = 0;
-  #headers: Headers = {};
+  #headers: Headers | undefined;
+  /** The head of a plain response, whose headers hardly anybody asks for. */
+  #head: string | undefined;
   #mode: 'json' | 'events' | 'text' = 'text';
   #events: EventStream | undefined;
-  #chunks: Buffer[] = [];
+  #first: Buffer | undefined;
+  #more: Buffer[] | undefined;
   #size = 0;
 
+  /** `limit`: the longest message that is read, in bytes. */
   constructor(limit: number, sink: ReplySink, ended: (exchange: Sent) => void) {
     this.#limit = limit;
     this.#sink = sink;
@@ -84,61 +80,96 @@ export class Exchange implements Dispatcher.DispatchHandler, Sent {
     return this.#ended;
   }
 
+  get streamed(): boolean {
+    return this.#mode === 'events';
+  }
+
+  get headers(): Headers {
+    this.#headers ??= this.#head === undefined ? {} : headersIn(this.#head);
+    return this.#headers;
+  }
+
   abort(reason: Error): void {
+    if (this.#ended) return;
     this.#aborted ??= reason;
-    this.#controller?.abort(this.#aborted);
+    this.#carrier?.abort(this.#aborted);
     this.fail(this.#aborted);
   }
 
-  /** Ends the exchange for the sink. */
-  fail(error: Error | undefined): void {
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#onEnd(this);
-    const text = this.#mode === 'text' ? Buffer.concat(this.#chunks).toString('utf8') : '';
-    this.#chunks = [];
-    this.#sink.done({ status: this.#status, headers: this.#headers, streamed: this.#mode === 'events', text, error });
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller;
+  /** The request has found something to be sent by, or to wait for. */
+  carriedBy(carrier: Carrier): void {
+    this.#carrier = carrier;
     // Aborted while it waited for a socket.
-    if (this.#aborted !== undefined) controller.abort(this.#aborted);
+    if (this.#aborted !== undefined) carrier.abort(this.#aborted);
   }
 
-  onResponseStart(_controller: Dispatcher.DispatchController, status: number, headers: Headers): void {
-    if (status < 200) return;
-    this.#status = status;
+  /** Status and headers of the response. */
+  begin(status: number, headers: Headers): void {
+    if (status < 200 || this.#ended) return;
+    this.status = status;
     this.#headers = headers;
     const type = mediaType(headers);
     if (status < 300 && type === 'application/json') this.#mode = 'json';
     else if (status < 300 && type === 'text/event-stream') this.#read();
-    this.#sink.started?.(status, headers);
+    this.#sink.started?.(status, this);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
+  /** The same for a response with status 200 that is known to be events or JSON. */
+  beginPlain(events: boolean, head: string): void {
+    this.status = 200;
+    this.#head = head;
+    if (events) this.#read();
+    else this.#mode = 'json';
+    this.#sink.started?.(200, this);
+  }
+
+  /** A part of the body; it is kept. */
+  data(chunk: Buffer): void {
     if (this.#ended) return;
     if (this.#events !== undefined) {
       this.#events.push(chunk);
       return;
     }
     this.#size += chunk.length;
-    if (this.#size <= (this.#status < 300 ? this.#limit : maxErrorBytes)) this.#chunks.push(chunk);
-    else if (this.#status < 300) this.#tooLong();
+    const good = this.status < 300;
+    if (this.#size > (good ? this.#limit : maxErrorBytes)) {
+      if (good) this.#tooLong();
+    } else if (this.#first === undefined) this.#first = chunk;
+    else (this.#more ??= [this.#first]).push(chunk);
   }
 
-  onResponseEnd(): void {
+  /** The body is whole. */
+  finish(): void {
     if (this.#ended) return;
+    // It serves somebody else by now.
+    this.#carrier = undefined;
     if (this.#mode === 'json' || this.#looksLikeJson()) {
-      const chunks = this.#chunks;
-      this.#chunks = [];
-      this.#sink.text?.(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, this.#size));
+      const bytes = this.#body();
+      this.#forget();
+      this.#sink.text?.(bytes);
     }
     this.fail(undefined);
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.fail(error);
+  /** Ends the exchange for the sink. */
+  fail(error: Error | undefined): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.error = error;
+    if (this.#mode === 'text') this.text = this.#body().toString('utf8');
+    this.#forget();
+    this.#onEnd(this);
+    this.#sink.done(this);
+  }
+
+  #body(): Buffer {
+    if (this.#more !== undefined) return Buffer.concat(this.#more);
+    return this.#first ?? empty;
+  }
+
+  #forget(): void {
+    this.#first = undefined;
+    this.#more = undefined;
   }
 
   #read(): void {
@@ -157,13 +188,41 @@ export class Exchange implements Dispatcher.DispatchHandler, Sent {
 
   /** Some servers forget the content type of a good answer. */
   #looksLikeJson(): boolean {
-    const first = this.#chunks[0]?.[0];
-    return this.#mode === 'text' && this.#status >= 200 && this.#status < 300 && (first === 0x7b || first === 0x5b);
+    const byte = this.#first?.[0];
+    return this.#mode === 'text' && this.status >= 200 && this.status < 300 && (byte === 0x7b || byte === 0x5b);
   }
 
   #tooLong(): void {
     this.abort(new TooLong(`a message of more than ${this.#limit} bytes`));
   }
+}
+
+/** Sends a request by undici; the response goes to the exchange. Never throws. */
+export function dispatch(pool: Pool, request: Dispatcher.DispatchOptions, exchange: Exchange): void {
+  try {
+    pool.dispatch(request, {
+      onRequestStart: (controller) => exchange.carriedBy(controller),
+      onResponseStart: (_controller, status, headers) => exchange.begin(status, headers),
+      onResponseData: (_controller, chunk) => exchange.data(chunk),
+      onResponseEnd: () => exchange.finish(),
+      onResponseError: (_controller, error) => exchange.fail(error),
+    });
+  } catch (error) {
+    exchange.fail(error as Error);
+  }
+}
+
+/** The headers of a head; of those that come twice, all values. */
+function headersIn(head: string): Headers {
+  const headers: Record<string, string | string[]> = {};
+  for (const line of head.split('\r\n').slice(1, -1)) {
+    const mark = line.indexOf(':');
+    const name = line.slice(0, mark).toLowerCase();
+    const value = line.slice(mark + 1).trim();
+    const known = headers[name];
+    headers[name] = known === undefined ? value : [known, value].flat();
+  }
+  return headers;
 }
 
 /** The media type of a response without parameters, in lower case. */

@@ -1,6 +1,6 @@
 // Headers that mirror a request's body in the new era (2026-07-28, Streamable HTTP: `Mcp-Method`, `Mcp-Name`, `Mcp-Param-*`). Nothing is sent here.
 import { encodeHeader, scanHeaders, writeParamHeaders } from 'plugboard';
-import type { JsonObject, UpstreamCall } from 'plugboard';
+import type { JsonObject, Tool, UpstreamCall } from 'plugboard';
 
 /** Which member of the params `Mcp-Name` mirrors. */
 const nameSources: Readonly<Record<string, string>> = {
@@ -27,6 +27,18 @@ export function callHeaders(call: UpstreamCall): string[] {
   const unknown = Object.entries(call.headers).filter(([name]) => name.startsWith(prefix) && !declared.has(name));
   for (const [name, value] of unknown.slice(0, maxForwarded)) headers.push(name, value);
   return headers;
+}
+
+/** True when the headers of a tool's calls depend on their arguments. */
+export function declaresHeaders(tool: Tool): boolean {
+  const { declarations } = scanHeaders(tool.inputSchema) as { declarations?: readonly unknown[] };
+  return declarations !== undefined && declarations.length > 0;
+}
+
+/** True when the client sent headers with a call that are passed on. */
+export function forwardsHeaders({ headers }: UpstreamCall): boolean {
+  for (const name in headers) if (name.startsWith(prefix)) return true;
+  return false;
 }
 
 /** `Mcp-Method` and `Mcp-Name` of a request. */

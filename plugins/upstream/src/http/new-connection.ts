@@ -1,6 +1,15 @@
 // An open connection to an HTTP server of the new era (2026-07-28): no session, a POST per request, one listen stream.
 import { Answer, CallFailure, isObject, metaKey, metaOf } from 'plugboard';
-import type { Connection, JsonObject, ListenFilter, RpcMessage, RpcRequest, ServerInfo, UpstreamCall } from 'plugboard';
+import type {
+  Connection,
+  JsonObject,
+  ListenFilter,
+  RpcMessage,
+  RpcRequest,
+  ServerInfo,
+  Tool,
+  UpstreamCall,
+} from 'plugboard';
 import type { EventGate } from '../event-gate.ts';
 import { newVersion } from '../handshake.ts';
 import { Listener } from '../listener.ts';
@@ -12,7 +21,7 @@ import type { HttpClient, Posted } from './client.ts';
 import type { Reply, ReplySink, Sent } from './exchange.ts';
 import { explain, isLost, isRepeatable, isUnreachable } from './failures.ts';
 import { Inbox } from './inbox.ts';
-import { callHeaders, mirrorHeaders } from './mirror-headers.ts';
+import { callHeaders, declaresHeaders, forwardsHeaders, mirrorHeaders } from './mirror-headers.ts';
 
 const maxUnreachable = 5;
 
@@ -127,16 +136,12 @@ class NewCall implements ReplySink {
     this.#inbox = inbox;
     this.#call = call;
     const { id, method, params } = call;
-    const version = metaOf(params)?.[metaKey.protocolVersion];
+    const { headers, more } = headersOf(call, client.postHeaders);
     this.#posted = {
       method: 'POST',
       lane: 'calls',
-      headers: [
-        ...client.postHeaders,
-        'mcp-protocol-version',
-        typeof version === 'string' ? version : newVersion,
-        ...callHeaders(call),
-      ],
+      headers,
+      more,
       body: JSON.stringify({ jsonrpc: '2.0', id, method, params }),
     };
     // Closing the stream is the cancellation in this era.
@@ -175,6 +180,24 @@ class NewCall implements ReplySink {
       : explain(settings, reply);
     this.#inbox.fail(this.#call, new CallFailure('gone', why));
   }
+}
+
+type CallHeaders = Pick<Posted, 'headers'> & { readonly more: readonly string[] | undefined };
+
+/** By a tool and the headers of every POST: all headers of its calls, where they are the same for each. */
+const constant = new WeakMap<Tool, { readonly common: readonly string[]; readonly headers: readonly string[] }>();
+
+function headersOf(call: UpstreamCall, common: readonly string[]): CallHeaders {
+  const { tool, params } = call;
+  const version = metaOf(params)?.[metaKey.protocolVersion] ?? newVersion;
+  const same = version === newVersion && call.method === 'tools/call' && params?.['name'] === tool?.name;
+  const known = tool === undefined || !same || forwardsHeaders(call) ? undefined : constant.get(tool);
+  if (known?.common === common) return { headers: known.headers, more: undefined };
+  const more = ['mcp-protocol-version', typeof version === 'string' ? version : newVersion, ...callHeaders(call)];
+  if (tool === undefined || !same || forwardsHeaders(call) || declaresHeaders(tool)) return { headers: common, more };
+  const headers = [...common, ...more];
+  constant.set(tool, { common, headers });
+  return { headers, more: undefined };
 }
 
 function objectIn(bytes: Buffer): JsonObject | undefined {

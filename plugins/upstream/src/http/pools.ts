@@ -1,5 +1,6 @@
 // Sockets to HTTP servers: pools per origin and purpose. undici is loaded with the first server that needs it.
 import type { Pool } from 'undici';
+import { Wires } from './wires.ts';
 
 /**
  * Sockets of one origin. The lanes are apart because they wait for each other: a call may wait for an answer that we post, and both
@@ -8,6 +9,8 @@ import type { Pool } from 'undici';
 export interface Lanes {
   /** Requests that end with their answer. */
   readonly calls: Pool;
+  /** The same at less cost, for calls to plain-HTTP origins. */
+  readonly wires: Wires | undefined;
   /** Notifications, answers and other short messages. */
   readonly control: Pool;
   /** Streams that stay open. */
@@ -53,9 +56,9 @@ export class Pools {
   async close(): Promise<void> {
     const origins = await Promise.allSettled(this.#origins.values());
     this.#origins.clear();
-    const pools = origins.flatMap((each) =>
-      each.status === 'fulfilled' ? [each.value.calls, each.value.control, each.value.streams] : [],
-    );
+    const lanes = origins.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+    for (const { wires } of lanes) wires?.close();
+    const pools = lanes.flatMap(({ calls, control, streams }) => [calls, control, streams]);
     await Promise.all(pools.map((pool) => pool.destroy()));
   }
 
@@ -77,6 +80,8 @@ export class Pools {
       bodyTimeout: controlTime,
       connections: controlSockets,
     });
-    return { calls: pool(this.maxSockets), control, streams: pool(this.maxSockets), openStreams: 0 };
+    const url = new URL(origin);
+    const wires = url.protocol === 'http:' ? new Wires(url, this.maxSockets) : undefined;
+    return { calls: pool(this.maxSockets), wires, control, streams: pool(this.maxSockets), openStreams: 0 };
   }
 }

@@ -42,9 +42,9 @@ export class GuardedRequest implements Sent, ReplySink {
     else this.#fail(reason);
   }
 
-  started(status: number, headers: Reply['headers']): void {
+  started(status: number, from: Pick<Reply, 'headers'>): void {
     // Whether this is the answer is known at its end.
-    if (status !== 401 && status !== 403) this.#sink.started?.(status, headers);
+    if (status !== 401 && status !== 403) this.#sink.started?.(status, from);
   }
 
   text(bytes: Buffer): void {
@@ -105,7 +105,7 @@ export class GuardedRequest implements Sent, ReplySink {
     if (this.#ended) return;
     this.#ended = true;
     this.#onEnd(this);
-    if (reply.status === 401 || reply.status === 403) this.#sink.started?.(reply.status, reply.headers);
+    if (reply.status === 401 || reply.status === 403) this.#sink.started?.(reply.status, reply);
     this.#sink.done(reply);
   }
 }

@@ -9,6 +9,7 @@ const log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} }
 const api = {
   log,
   directory: process.cwd(),
+  services: { provide: () => {} },
   servers: { register: (server: ServerDefinition) => servers.push(server) },
 };
 await upstream.apply(api as unknown as PluginApi, options);

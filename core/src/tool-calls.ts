@@ -1,0 +1,139 @@
+// Tool calls: found in the caller's own list and nowhere else, through the hooks, and to their server.
+import type { ToolEntry } from './board-api.ts';
+import { contextOf } from './carrier.ts';
+import type { Carrier } from './carrier.ts';
+import { isDenied } from './errors.ts';
+import type { Exchange } from './exchange.ts';
+import type { CallOutcome, CallRecord, Hooks, ToolCall } from './hooks.ts';
+import { toolError } from './local-server.ts';
+import { Answer } from './protocol/answer.ts';
+import { isObject, rpcCode } from './protocol/messages.ts';
+import type { JsonObject, ToolResult } from './protocol/messages.ts';
+import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
+import type { Servers } from './servers.ts';
+import { wantsTask } from './task-routes.ts';
+import type { TaskRoutes } from './task-routes.ts';
+import { Listing } from './toolset.ts';
+
+/** What tool calls work with. */
+export interface ToolCallParts {
+  readonly servers: Servers;
+  readonly carrier: Carrier;
+  readonly tasks: TaskRoutes;
+  readonly hooks: () => Hooks;
+  readonly report: (error: unknown) => void;
+}
+
+/** Characters of a name that nobody lists, as it is kept: a client may send anything. */
+const longestName = 200;
+
+/** Answers `tools/call`. */
+export class ToolCalls {
+  readonly #parts: ToolCallParts;
+
+  constructor(parts: ToolCallParts) {
+    this.#parts = parts;
+  }
+
+  /** The answer to a call. Throws or rejects only with faults; refusals are answers. */
+  call(exchange: Exchange): Answer | Promise<Answer> {
+    const { params } = exchange.request;
+    const name = params?.['name'];
+    const args = params?.['arguments'];
+    if (typeof name !== 'string') return Answer.error(rpcCode.invalidParams, 'tools/call needs the name of a tool');
+    if (args !== undefined && !isObject(args))
+      return Answer.error(rpcCode.invalidParams, 'arguments must be an object');
+    const listing = exchange.view.list('tools');
+    return listing instanceof Listing
+      ? this.#callListed(exchange, listing, name, args)
+      : listing.then((made) => this.#callListed(exchange, made, name, args));
+  }
+
+  #callListed(
+    exchange: Exchange,
+    listing: Listing<ToolEntry>,
+    name: string,
+    args: JsonObject | undefined,
+  ): Answer | Promise<Answer> {
+    const entry = listing.byName.get(name);
+    if (entry === undefined) return this.#refuseUnlisted(exchange, name);
+    if (exchange.headers !== undefined) {
+      const scan = scanHeaders(entry.definition.inputSchema);
+      const wrong = scan.fault === undefined ? checkParamHeaders(scan.declarations, args, exchange.headers) : undefined;
+      if (wrong !== undefined) return Answer.error(rpcCode.headerMismatch, `Bad Request: ${wrong}`, undefined, 400);
+    }
+    const hooks = this.#parts.hooks();
+    if (hooks.used('onCallTool') || hooks.used('onToolResult') || hooks.used('onCallSettled'))
+      return this.#callHooked(exchange, entry, args ?? {}, hooks);
+    return this.#callAt(exchange, entry, exchange.request.params as JsonObject);
+  }
+
+  /** Carries a tool call to its server. Ends with an answer in every case but a fault of this code. */
+  #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Answer | Promise<Answer> {
+    const server = this.#parts.servers.find(entry.server, exchange.session.grant);
+    if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${entry.name}`);
+    const atServer = entry.tool === params['name'] ? params : { ...params, name: entry.tool };
+    const answer = this.#parts.carrier.carry(exchange, server, 'tools/call', atServer, entry.definition);
+    return wantsTask(exchange.caller, exchange.request) ? this.#learnTask(exchange, entry.server, answer) : answer;
+  }
+
+  async #learnTask(exchange: Exchange, server: string, answering: Answer | Promise<Answer>): Promise<Answer> {
+    const answer = await answering;
+    this.#parts.tasks.learn(exchange.session.grant.id, server, exchange.caller, answer);
+    return answer;
+  }
+
+  async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
+    const started = performance.now();
+    const call: ToolCall = { name: entry.name, server: entry.server, tool: entry.tool, arguments: args, entry };
+    const context = contextOf(exchange);
+    let outcome: CallOutcome = 'failed';
+    let reason: string | undefined;
+    try {
+      const early = hooks.used('onCallTool') ? await hooks.run('onCallTool', call, context) : undefined;
+      let answer =
+        early === undefined
+          ? await this.#callAt(exchange, entry, exchange.request.params as JsonObject)
+          : Answer.result(early);
+      if (hooks.used('onToolResult') && !answer.failed && isToolResult(answer.message.result)) {
+        answer = Answer.result(await hooks.run('onToolResult', answer.message.result, call, context));
+      }
+      [outcome, reason] = outcomeOf(answer, exchange, hooks);
+      return answer;
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+      if (!isDenied(error)) throw error;
+      outcome = 'refused';
+      return Answer.result(toolError(error.message));
+    } finally {
+      this.#settle(exchange, { call, outcome, reason, duration: performance.now() - started });
+    }
+  }
+
+  /** A tool that is not listed does not exist for the caller; whoever keeps account is told that it was tried. */
+  #refuseUnlisted(exchange: Exchange, name: string): Answer {
+    const text = `Unknown tool: ${name}`;
+    const call = { name: name.slice(0, longestName), server: '', tool: '' };
+    this.#settle(exchange, { call, outcome: 'refused', reason: text.slice(0, longestName + 20), duration: 0 });
+    return Answer.error(rpcCode.invalidParams, text);
+  }
+
+  #settle({ session }: Exchange, settled: Omit<CallRecord, 'grant' | 'session'>): void {
+    const hooks = this.#parts.hooks();
+    if (!hooks.used('onCallSettled')) return;
+    const record: CallRecord = { ...settled, grant: session.grant.id, session: session.id };
+    hooks.run('onCallSettled', record).catch(this.#parts.report);
+  }
+}
+
+function isToolResult(result: JsonObject | undefined): result is ToolResult {
+  return Array.isArray(result?.['content']);
+}
+
+function outcomeOf(answer: Answer, exchange: Exchange, hooks: Hooks): [CallOutcome, string | undefined] {
+  if (exchange.cancelled) return ['cancelled', 'the client has cancelled'];
+  if (answer.failed) return ['failed', answer.message.error?.message];
+  // Whether a tool reports an error is known only by parsing: done only where somebody listens.
+  if (!hooks.used('onCallSettled')) return ['ok', undefined];
+  return answer.message.result?.['isError'] === true ? ['tool-error', 'the tool reported an error'] : ['ok', undefined];
+}

@@ -1,0 +1,57 @@
+// The program that CI runs on a pull request: `node registry-index/dist/src/check.js`. Checks all entries, and the packages of those
+// plugins that are in this repository; `--package FOLDER` checks one that is somewhere else.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { askPlugin } from './ask-plugin.ts';
+import { workspaceFolders } from './build.ts';
+import { checkPackage } from './check-entry.ts';
+import { checkEntryFiles, readEntryFiles } from './entry-files.ts';
+import type { EntryFile } from './entry-files.ts';
+import { pluginEntrySchema } from './plugin-entry.ts';
+import { renderSchemas, schemaProblems } from './schema-files.ts';
+
+/** Checks the package of an entry. Returns one sentence for each problem. */
+export async function checkPackageFolder(entry: { id: string; package: string }, folder: string): Promise<string[]> {
+  try {
+    const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as Record<string, unknown>;
+    const readme = await readFile(path.join(folder, 'README.md'), 'utf8').catch(() => undefined);
+    return checkPackage(entry, { manifest, readme, defined: await askPlugin({ folder }) });
+  } catch (error) {
+    return [`${entry.package}: ${(error as Error).message}`];
+  }
+}
+
+async function checkPackages(files: readonly EntryFile[], elsewhere: readonly string[]): Promise<string[]> {
+  const folders = await workspaceFolders();
+  for (const folder of elsewhere) {
+    const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
+      plugboard?: { id?: string };
+    };
+    folders.set(manifest.plugboard?.id ?? path.basename(folder), path.resolve(folder));
+  }
+  const problems: string[] = [];
+  for (const { value, kind } of files) {
+    const entry = kind === 'plugin' ? pluginEntrySchema.safeParse(value) : undefined;
+    const folder = entry?.success === true ? folders.get(entry.data.id) : undefined;
+    if (entry?.success === true && folder !== undefined)
+      problems.push(...(await checkPackageFolder(entry.data, folder)));
+  }
+  return problems;
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { package: { type: 'string', multiple: true, default: [] } } });
+  const files = await readEntryFiles();
+  const problems = [
+    ...checkEntryFiles(files),
+    ...(await checkPackages(files, values.package)),
+    ...(await schemaProblems(renderSchemas())),
+  ];
+  for (const problem of problems) console.error(problem);
+  const servers = files.filter(({ kind }) => kind === 'server').length;
+  console.log(`${files.length - servers} plugins, ${servers} servers, ${problems.length} problems`);
+  process.exitCode = problems.length === 0 ? 0 : 1;
+}
+
+if (process.argv[1] !== undefined && import.meta.filename === path.resolve(process.argv[1])) await main();
