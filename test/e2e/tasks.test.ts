@@ -62,7 +62,11 @@ const expected = [
 const names = async (client: SdkClient) =>
   (await client.toolNames()).filter((name) => !name.startsWith('task_')).sort();
 
-async function connect(t: ExecutionContext, proxy: ProxyProcess, headers: Record<string, string>): Promise<SdkClient[]> {
+async function connect(
+  t: ExecutionContext,
+  proxy: ProxyProcess,
+  headers: Record<string, string>,
+): Promise<SdkClient[]> {
   return [
     await clientFor(t, 'v1', { url: proxy.url, headers }),
     await clientFor(t, 'v2 new', { url: proxy.url, headers }),
@@ -93,7 +97,10 @@ test('from kubectl apply to kubectl delete: exactly the tools, changed while the
   t.teardown(() => cluster.stop());
   const proxy = await proxyFor(
     t,
-    { plugins: { ...plugins, taskrun: { kubernetes: { kubeconfig: 'kubeconfig' } } }, mcpServers: { works: scripted() } },
+    {
+      plugins: { ...plugins, taskrun: { kubernetes: { kubeconfig: 'kubeconfig' } } },
+      mcpServers: { works: scripted() },
+    },
     { files: { kubeconfig: cluster.kubeconfig } },
   );
   await proxy.ready();
@@ -120,7 +127,17 @@ test('from kubectl apply to kubectl delete: exactly the tools, changed while the
   const before = clients.map(({ heard }) => heard.changed.tools);
   const started = Date.now();
   const changed = await plugboard(
-    proxy, 'context', 'task-7', '--enable', 'works:pid', '--disable', 'filesystem:write_file', '--message', 'Look at it again.', '--reason', 'review',
+    proxy,
+    'context',
+    'task-7',
+    '--enable',
+    'works:pid',
+    '--disable',
+    'filesystem:write_file',
+    '--message',
+    'Look at it again.',
+    '--reason',
+    'review',
   );
   const answered = Date.now();
   t.is(changed['contextVersion'], 2);
@@ -131,7 +148,9 @@ test('from kubectl apply to kubectl delete: exactly the tools, changed while the
     t.regex((await client.call('works_pid')).text, /^\d+$/);
     await t.throwsAsync(client.call('filesystem_write_file', { path: 'x', content: 'y' }), { message: /Unknown tool/ });
   }
-  t.log(`told, listed and called in both eras ${Date.now() - answered} ms after the command had its answer (${answered - started} ms for the command)`);
+  t.log(
+    `told, listed and called in both eras ${Date.now() - answered} ms after the command had its answer (${answered - started} ms for the command)`,
+  );
 
   await proxy.kill();
   await proxy.start();
@@ -144,7 +163,10 @@ test('from kubectl apply to kubectl delete: exactly the tools, changed while the
   }
   const { entries } = (await plugboard(proxy, 'journal', 'task-7')) as { entries: JsonObject[] };
   const change = entries.find(({ action }) => action === 'context');
-  t.deepEqual([change?.['enabled'], change?.['disabled'], change?.['reason'], change?.['contextVersion']], [['works:pid'], ['filesystem:write_file'], 'review', 2]);
+  t.deepEqual(
+    [change?.['enabled'], change?.['disabled'], change?.['reason'], change?.['contextVersion']],
+    [['works:pid'], ['filesystem:write_file'], 'review', 2],
+  );
 
   t.is(await statusOf(proxy, headers), 200);
   const deleting = kubectl(cluster.kubeconfig, ['delete', 'taskrun', 'task-7', '--wait=false']);
@@ -209,7 +231,10 @@ spec:
   );
   const proxy = await proxyFor(
     t,
-    { plugins: { ...plugins, taskrun: { source: path.join(folder, 'tasks'), allowedEnv: ['JIRA'] } }, mcpServers: { githup: scripted('--tools=create_issue,list_issues') } },
+    {
+      plugins: { ...plugins, taskrun: { source: path.join(folder, 'tasks'), allowedEnv: ['JIRA'] } },
+      mcpServers: { githup: scripted('--tools=create_issue,list_issues') },
+    },
     { env: { JIRA: 'Bearer of-jira-0123456789' } },
   );
   await proxy.ready();
@@ -226,7 +251,9 @@ spec:
   const listed = await names(client as SdkClient);
   t.true(listed.includes('filesystem_read_file'));
   t.false(listed.includes('filesystem_write_file'));
-  const rendered = (await plugboard(proxy, 'render', 'example', '--for', 'claude')) as { files: Record<string, string> };
+  const rendered = (await plugboard(proxy, 'render', 'example', '--for', 'claude')) as {
+    files: Record<string, string>;
+  };
   const settings = JSON.parse(rendered.files['settings.json'] ?? '{}') as { permissions: { deny: string[] } };
   t.true(settings.permissions.deny.includes('WebFetch') && settings.permissions.deny.includes('Bash(rm:*)'));
   t.false(JSON.stringify(rendered).includes(headers.authorization.slice(7)));

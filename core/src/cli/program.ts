@@ -5,6 +5,7 @@ import type { ApiOptions } from './api.ts';
 import type { ApproveOptions } from './approve.ts';
 import type { Console } from './console.ts';
 import type { ClientOptions } from './target.ts';
+import type { ImportOptions } from './import.ts';
 import type { AddOptions, PluginOptions } from './plugins.ts';
 import type { SearchOptions } from './search.ts';
 import type { ContextOptions, EscalationOptions, RenderOptions } from './task.ts';
@@ -198,6 +199,14 @@ function addHelpers(program: Command, output: Console, settle: Settle): void {
     .option('--check', 'end with 1 when a tool is held back')
     .action(async (names: string[], options: ApproveOptions) =>
       settle(await (await import('./approve.ts')).approve(names, options, output)),
+    );
+  common(program.command('import'))
+    .description('read servers and rules of other programs’ files: .mcp.json, servers-config.json, client-config.json')
+    .argument('<file>', 'the file')
+    .option('--as <format>', 'mcp, servers-config or client-config (else: found by its keys)')
+    .option('--write', 'add the servers to the configuration instead of printing them')
+    .action(async (file: string, options: Omit<ImportOptions, 'file'>) =>
+      settle(await (await import('./import.ts')).importConfig({ ...options, file }, output)),
     );
   common(program.command('doctor'))
     .description('check the configuration and everything it needs')

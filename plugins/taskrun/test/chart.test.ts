@@ -255,7 +255,8 @@ withHelm('policies of the chart and of a task fit together', async (t) => {
   const agent = { namespace: 'agents', labels: taskLabels(nine) };
   const apiServer = { namespace: '', labels: {} };
   t.true(passes(policies, agent, proxy, 8807));
-  t.false(passes(policies, agent, proxy, 8808), 'agents do not reach the management API');
+  for (const pod of [agent, { ...agent, labels: { 'orchestrator.io/task': 'other' } }])
+    t.false(passes(policies, pod, proxy, 8808), 'agents do not reach the management API');
   t.false(passes(policies, agent, proxy, 8843));
   t.true(passes(policies, apiServer, proxy, 8843));
   t.false(passes(policies, { namespace: 'agents', labels: {} }, proxy, 8807));

@@ -167,7 +167,14 @@ test('policies: an agent reaches the proxy and DNS only; the proxy is reached by
   const dns = { namespace: 'kube-system', labels: { 'k8s-app': 'kube-dns' } };
   t.true(passes(policies, agent, proxy, 8807), 'the port of the pods, whatever the Service’s');
   t.true(passes(policies, agent, dns, 53, 'UDP'));
-  t.false(passes(policies, agent, proxy, 8843));
+  const own = policies.filter(({ metadata }) => metadata.namespace === 'agents');
+  t.deepEqual(
+    [passes(own, agent, proxy, 8807), passes(own, agent, proxy, 8843)],
+    [true, false],
+    'whatever the proxy accepts',
+  );
+  const others = { ...agent, labels: { 'orchestrator.io/task': 'other' } };
+  t.deepEqual([passes(policies, others, proxy, 8807), passes(policies, others, proxy, 8843)], [true, false]);
   t.false(passes(policies, agent, { ...proxy, namespace: 'agents' }, 8807), 'a look-alike in another namespace');
   t.false(passes(policies, agent, { namespace: 'tools', labels: { app: 'db' } }, 8807));
   t.false(passes(policies, agent, stranger, 443));

@@ -11,7 +11,7 @@ interface Selector {
 interface Rule {
   readonly from?: readonly Peer[];
   readonly to?: readonly Peer[];
-  readonly ports?: readonly { readonly port: number; readonly protocol: string }[];
+  readonly ports?: readonly { readonly port?: number; readonly protocol: string }[];
 }
 export interface Policy {
   readonly metadata: { readonly namespace: string };
@@ -51,7 +51,7 @@ export function passes(policies: readonly Policy[], from: Place, to: Place, port
       rules.some(
         (rule) =>
           ((type === 'Ingress' ? rule.from : rule.to)?.some(fits) ?? true) &&
-          (rule.ports?.some((each) => each.port === port && each.protocol === protocol) ?? true),
+          (rule.ports?.some((each) => (each.port ?? port) === port && each.protocol === protocol) ?? true),
       )
     );
   };

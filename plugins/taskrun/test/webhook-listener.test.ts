@@ -175,6 +175,9 @@ test('nobody is served beyond loopback without TLS, nor without the client certi
   const { certFile, keyFile } = files;
   const missing = startWebhook({ host: '127.0.0.1', port: 0, certFile, keyFile: '/nowhere' }, lookup, quiet);
   await t.throwsAsync(missing, optionsError);
+  await files.put(keyFile, client.key);
+  await t.throwsAsync(startWebhook({ host: '127.0.0.1', port: 0, certFile, keyFile }, lookup, quiet), optionsError);
+  await files.write(server);
   const webhook = await startWebhook({ host: '127.0.0.1', port: 0, certFile, keyFile, clientCaFile }, lookup, quiet);
   t.teardown(() => webhook.stop());
   const ask = { port: webhook.port, ca: server.cert, method: 'GET', path: '/healthz' };
