@@ -1,19 +1,27 @@
-// Writes the reference pages that are made of code: configuration, hooks, errors. With `--check` it writes nothing and says what is out of date.
+// Writes the reference pages that are made of code: configuration, hooks, errors, and the tables of the command line. With `--check` it writes nothing and says what is out of date.
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import { cliPage } from './cli-page.mjs';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
 const compiled = (file) => import(pathToFileURL(path.join(root, 'core/dist/src', file)).href);
-const [{ configSchema }, { hookTable, steps }, { hints }, { toJSONSchema }] = await Promise.all([
+const [{ configSchema }, { hookTable, steps }, { hints }, { toJSONSchema }, program, { Console }] = await Promise.all([
   compiled('config-schema.js'),
   compiled('hooks.js'),
   compiled('errors.js'),
   compiled('z.js'),
+  compiled('cli/program.js'),
+  compiled('cli/console.js'),
 ]);
 
 const generated = '<!-- Made of code by `npm run docs`; a check compares them. Change the code, not this page. -->';
-const pages = { 'docs/configuration.md': configuration(), 'docs/hooks.md': hooks(), 'docs/errors.md': errors() };
+const pages = {
+  'docs/cli.md': cliPage(read(path.join(root, 'docs/cli.md')), program.buildProgram(new Console(false), () => {})),
+  'docs/configuration.md': configuration(),
+  'docs/hooks.md': hooks(),
+  'docs/errors.md': errors(),
+};
 const check = process.argv.includes('--check');
 const stale = [];
 for (const [file, text] of Object.entries(pages)) {

@@ -521,7 +521,7 @@ test('docs/cli.md says what the program says', async (t) => {
     const text = sections.get(`\`${name}\``) ?? '';
     t.is(text.split('\n')[2], command.description());
     const bracket = (name: string, required: boolean, variadic: boolean) =>
-      required ? `<${name}>` : `[${name}${variadic ? '...' : ''}]`;
+      required ? `<${name}${variadic ? '...' : ''}>` : `[${name}${variadic ? '...' : ''}]`;
     t.deepEqual(rowsOf(text), [
       ...command.registeredArguments.map((argument) => [
         bracket(argument.name(), argument.required, argument.variadic),
