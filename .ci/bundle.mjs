@@ -6,7 +6,12 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, s
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-const coreEntries = { index: 'core/dist/src/index.js', cli: 'core/dist/src/cli/main.js' };
+const coreEntries = {
+  index: 'core/dist/src/index.js',
+  cli: 'core/dist/src/cli/main.js',
+  // Started by its URL, not imported.
+  'worker-entry': 'core/dist/src/worker/worker-entry.js',
+};
 
 /** The packages that are bundled: the core whole, a plugin without its dependencies (it shares `plugboard` with the proxy). */
 function packagesOf(root) {

@@ -28,7 +28,9 @@ function nameOf(argument) {
 
 function tableOf(title, rows) {
   if (rows.length === 0) return '';
-  return [`| ${title} | meaning |`, '|---|---|', ...rows.map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)].join('\n');
+  return [`| ${title} | meaning |`, '|---|---|', ...rows.map(([name, meaning]) => `| \`${name}\` | ${meaning} |`)].join(
+    '\n',
+  );
 }
 
 /** What a section says besides its heading, its first line and its tables. */

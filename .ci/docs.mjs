@@ -17,7 +17,10 @@ const [{ configSchema }, { hookTable, steps }, { hints }, { toJSONSchema }, prog
 
 const generated = '<!-- Made of code by `npm run docs`; a check compares them. Change the code, not this page. -->';
 const pages = {
-  'docs/cli.md': cliPage(read(path.join(root, 'docs/cli.md')), program.buildProgram(new Console(false), () => {})),
+  'docs/cli.md': cliPage(
+    read(path.join(root, 'docs/cli.md')),
+    program.buildProgram(new Console(false), () => {}),
+  ),
   'docs/configuration.md': configuration(),
   'docs/hooks.md': hooks(),
   'docs/errors.md': errors(),

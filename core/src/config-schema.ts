@@ -99,6 +99,30 @@ const limits = z.strictObject({
   hookTimeout: milliseconds.default(30_000).describe('ms that a plugin may take in one hook, and to stop.'),
 });
 
+const isolation = z.strictObject({
+  isolation: z
+    .literal('worker')
+    .describe('In a worker thread of its own. docs/trust.md says what that holds off, and what not.'),
+  memory: z
+    .int()
+    .min(16)
+    .max(1_000_000)
+    .default(256)
+    .describe('MB of memory that its worker may use; one that uses more is ended.'),
+  heartbeat: milliseconds
+    .min(100)
+    .default(5000)
+    .describe('ms that its worker may give no sign of life, because something blocks it; then it is ended.'),
+  restarts: z
+    .int()
+    .min(0)
+    .max(1000)
+    .default(5)
+    .describe(
+      'How often within a minute its worker is started again after it has ended; then the plugin is switched off.',
+    ),
+});
+
 const registry = z.strictObject({
   indexes: z
     .array(z.url())
@@ -147,6 +171,10 @@ export const configSchema = z.strictObject({
       'Plugins and their options, applied in this order. A key is an id (`http` is the package `@plugboard/http`), a scoped package name, or a path ' +
         '(`./my-plugin.js`, relative to this file). `false` leaves a plugin out. Default: `http`.',
     ),
+  pluginIsolation: z
+    .record(pluginKey, isolation)
+    .default({})
+    .describe('Plugins that run apart from the proxy, by their key under `plugins`.'),
   mcpServers: z
     .record(z.string().regex(serverNamePattern, 'a server’s name must match [A-Za-z0-9_-]{1,40}'), z.looseObject({}))
     .optional()

@@ -54,6 +54,8 @@ export interface Config {
   readonly directory: string;
   /** In the order in which they are applied. */
   readonly plugins: readonly PluginEntry[];
+  /** Plugins that run in a worker, by their keys. */
+  readonly pluginIsolation: ConfigValues['pluginIsolation'];
   readonly tools: DefaultRules;
   readonly resources: Rules | undefined;
   readonly prompts: Rules | undefined;
@@ -127,12 +129,17 @@ export function checkOptions<Schema extends z.ZodType>(
 ): z.output<Schema> {
   const checked = schema.safeParse(entry.options);
   if (checked.success) return checked.data;
-  const problems = describeIssues(schema, checked.error, []).map((problem) => ({
+  throw optionsError(config, entry, describeIssues(schema, checked.error, []));
+}
+
+/** The error for what is wrong with a plugin's options; places begin in the options. */
+export function optionsError(config: Config, entry: PluginEntry, found: readonly Problem[]): PlugboardError {
+  const problems = found.map((problem) => ({
     ...problem,
     place: placeOfOption(entry, problem.place),
     ...(problem.key === undefined ? {} : { key: placeOfOption(entry, problem.key) }),
   }));
-  throw new PlugboardError(
+  return new PlugboardError(
     'PLUGIN_OPTIONS',
     formatProblems(problems, (place) => config.locate(place)),
   );
@@ -167,6 +174,7 @@ async function build(
     file,
     directory,
     plugins: applyOverrides(pluginsOf(values), overrides),
+    pluginIsolation: values.pluginIsolation,
     tools: { allow: values.tools.allow, deny: values.tools.deny },
     resources: values.resources,
     prompts: values.prompts,
@@ -219,6 +227,14 @@ function checkMeaning(values: ConfigValues): Problem[] {
       place: ['limits', 'maxCallTimeout'],
       message: `must be at least callTimeout (${values.limits.callTimeout})`,
     });
+  }
+  const keys = [...Object.keys(values.plugins ?? { http: {} }), ...(hasServers(values) ? ['upstream'] : [])];
+  for (const key of Object.keys(values.pluginIsolation)) {
+    if (!keys.includes(key))
+      problems.push({
+        place: ['pluginIsolation', key],
+        message: `is no key of \`plugins\` (there are: ${keys.join(', ')})`,
+      });
   }
   const owners = new Map<string, string>();
   for (const [name, { token }] of Object.entries(values.grants)) {

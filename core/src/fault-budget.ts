@@ -19,6 +19,13 @@ export class FaultBudget {
     return this.#spent;
   }
 
+  /** Uses up what is left. True when there was something left. */
+  exhaust(): boolean {
+    const before = this.#spent;
+    this.#spent = true;
+    return !before;
+  }
+
   /** Notes a fault. True when it was the last one that was allowed. */
   spend(): boolean {
     const now = Date.now();

@@ -4,7 +4,7 @@ import { Approvals } from './approvals.ts';
 import { Board } from './board.ts';
 import { ConfiguredGrants } from './configured-grants.ts';
 import type { BoardApi } from './board-api.ts';
-import { checkOptions } from './config.ts';
+import { checkOptions, optionsError } from './config.ts';
 import type { Config, ConfigOverrides, PluginEntry } from './config.ts';
 import { Control } from './control.ts';
 import type { LogLine, LogQuery } from './host-control.ts';
@@ -15,6 +15,7 @@ import { KnownCatalogues } from './known-catalogues.ts';
 import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
 import { lockFileOf, readLockFile } from './lock-file.ts';
+import type { LockedPlugin } from './lock-file.ts';
 import type { Log } from './plugin.ts';
 import { inStartOrder } from './start-order.ts';
 import { Scope, ServiceTable } from './scope.ts';
@@ -22,6 +23,8 @@ import { defaultServerLimits } from './server.ts';
 import type { Server } from './server.ts';
 import type { Stores } from './store.ts';
 import { version } from './version.ts';
+import { isolationOf } from './worker/settings.ts';
+import type { IsolationSettings } from './worker/settings.ts';
 
 /** Gives every plugin a log of its own. */
 export interface Logs {
@@ -32,7 +35,12 @@ export interface Logs {
 
 export interface HostOptions {
   /** How plugins are found; the default imports packages and files. */
-  readonly load?: (key: string, directory: string, locked?: string) => Promise<LoadedPlugin>;
+  readonly load?: (
+    key: string,
+    directory: string,
+    locked?: LockedPlugin,
+    isolation?: IsolationSettings,
+  ) => Promise<LoadedPlugin>;
   /** What the command line said over the configuration file; it also holds for later ones. */
   readonly overrides?: ConfigOverrides;
   /** Called when a server came up, went down, or changed its lists. */
@@ -123,6 +131,11 @@ export class Host {
     return running;
   }
 
+  /** Entry files of the plugins that run: folders that must stay. */
+  pluginFiles(): string[] {
+    return this.#applied.map(({ loaded }) => loaded.from);
+  }
+
   /** A service that some plugin provides. */
   service<Service>(name: string): Service | undefined {
     return this.#services.get(name) as Service | undefined;
@@ -190,8 +203,9 @@ export class Host {
     const locked = (await readLockFile(lockFileOf(config.directory))).plugins;
     const wanted = await Promise.all(
       config.plugins.map(async (entry): Promise<Wanted> => {
-        const loaded = await this.#load(entry.key, config.directory, locked[entry.key]?.package);
-        return { key: entry.key, loaded, options: optionsOf(config, entry, loaded) };
+        const isolation = isolationOf(config, entry.key);
+        const loaded = await this.#load(entry.key, config.directory, locked[entry.key], isolation);
+        return { key: entry.key, loaded, options: await optionsOf(config, entry, loaded) };
       }),
     );
     const ids = new Set<string>();
@@ -318,7 +332,12 @@ async function approvalsFor({ approval, directory }: Config): Promise<Approvals 
   return new Approvals(servers, approval === 'required');
 }
 
-function optionsOf(config: Config, entry: PluginEntry, { plugin }: LoadedPlugin): unknown {
+async function optionsOf(config: Config, entry: PluginEntry, { plugin, check }: LoadedPlugin): Promise<unknown> {
+  if (plugin.options !== undefined && check !== undefined) {
+    const problems = await check(entry.options);
+    if (problems.length > 0) throw optionsError(config, entry, problems);
+    return entry.options;
+  }
   if (plugin.options !== undefined) return checkOptions(config, entry, plugin.options);
   const [unexpected] = Object.keys(entry.options);
   if (unexpected === undefined) return {};

@@ -4,13 +4,16 @@ import { readdirSync, readFileSync, realpathSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Capabilities } from './capabilities.ts';
+import type { Problem } from './config-problems.ts';
 import { pluginKeyKind } from './config-schema.ts';
 import { PlugboardError } from './errors.ts';
+import type { LockedPlugin } from './lock-file.ts';
 import { closest } from './nearest.ts';
 import { apiVersion, isPlugin } from './plugin.ts';
 import type { Plugin } from './plugin.ts';
 import { isObject } from './protocol/messages.ts';
 import type { JsonObject } from './protocol/messages.ts';
+import type { IsolationSettings } from './worker/settings.ts';
 
 /** A plugin and where it came from. */
 export interface LoadedPlugin {
@@ -21,6 +24,8 @@ export interface LoadedPlugin {
   readonly version: string | undefined;
   /** What its package declares to need; undefined for a single file. */
   readonly capabilities?: Capabilities | undefined;
+  /** Checks its options where it runs, when that is not here. Empty: nothing is wrong. */
+  readonly check?: ((options: JsonObject) => Promise<readonly Problem[]>) | undefined;
 }
 
 /** The entry file of a plugin. */
@@ -43,24 +48,47 @@ interface Import {
 const imports = new Map<string, Import>();
 let importCount = 0;
 
+/** Plugins of the plugin home by the integrity of their package. */
+const installed = new Map<string, LoadedPlugin>();
+
 /**
  * Finds, imports and checks a plugin. Packages are looked for in the plugin home, then from the configuration's folder upwards, then from
- * this package's own folder. `locked`: the package that plugboard.lock names for the key. Throws PLUGIN_NOT_FOUND and PLUGIN_INVALID,
- * saying what was tried.
+ * this package's own folder. `locked`: what plugboard.lock says of the key. With `isolation` it is imported and runs in a
+ * worker. Throws PLUGIN_NOT_FOUND and PLUGIN_INVALID, saying what was tried.
  */
-export async function loadPlugin(key: string, directory: string, locked?: string): Promise<LoadedPlugin> {
+export async function loadPlugin(
+  key: string,
+  directory: string,
+  locked?: LockedPlugin,
+  isolation?: IsolationSettings,
+): Promise<LoadedPlugin> {
   const kind = pluginKeyKind(key);
-  const name = locked ?? (kind === 'id' ? `@plugboard/${key}` : key);
+  const known = locked === undefined || isolation !== undefined ? undefined : installed.get(locked.integrity);
+  // Every change of the plugin home is a new folder; what has not changed in it goes on running.
+  if (known !== undefined) return known;
+  const name = locked?.package ?? (kind === 'id' ? `@plugboard/${key}` : key);
   const entry = kind === 'path' ? entryOfPath(key, directory) : entryOfPackage(name, key, directory);
-  const module = await importEntry(key, entry.file);
-  const plugin = checkPlugin(key, entry.file, module);
-  if (kind === 'id' && plugin.id !== key) {
+  const { file, version, capabilities } = entry;
+  if (isolation === undefined) {
+    const loaded = { plugin: await importPlugin(key, file), from: file, version, capabilities };
+    if (locked !== undefined && version === locked.version) installed.set(locked.integrity, loaded);
+    return loaded;
+  }
+  const { isolatedPlugin } = await import('./worker/isolated-plugin.ts');
+  const isolated = await isolatedPlugin(key, file, isolation);
+  return { plugin: isolated.plugin, from: file, version, capabilities, check: (options) => isolated.check(options) };
+}
+
+/** Imports an entry file and checks that it is the plugin of the key. Throws PLUGIN_INVALID. */
+export async function importPlugin(key: string, file: string): Promise<Plugin> {
+  const plugin = checkPlugin(key, file, await importEntry(key, file));
+  if (pluginKeyKind(key) === 'id' && plugin.id !== key) {
     throw new PlugboardError(
       'PLUGIN_INVALID',
-      `plugin "${key}" (${entry.file}) calls itself "${plugin.id}": its id must be the key it is loaded by`,
+      `plugin "${key}" (${file}) calls itself "${plugin.id}": its id must be the key it is loaded by`,
     );
   }
-  return { plugin, from: entry.file, version: entry.version, capabilities: entry.capabilities };
+  return plugin;
 }
 
 function entryOfPath(key: string, directory: string): Entry {

@@ -22,6 +22,8 @@ export interface RunReport {
   /** Of the configuration and the lock file that were looked at last; see {@link versionOfConfiguration}. */
   readonly version: string;
   readonly state: 'applied' | 'refused';
+  /** Entry files of the plugins that run. */
+  readonly uses: readonly string[];
   /** Why it was refused. */
   readonly error?: string | undefined;
 }

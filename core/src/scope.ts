@@ -7,6 +7,8 @@ import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts
 import { hookKind } from './hooks.ts';
 import type { GuardedTap, HookFunction, HookName, Hooks, Step, TapCallback } from './hooks.ts';
 import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
+import { oversee } from './worker/oversight.ts';
+import type { Oversight } from './worker/oversight.ts';
 
 /** Limits for entering plugin code. */
 export interface PluginLimits {
@@ -97,7 +99,7 @@ export class Scope {
   async apply(options: unknown): Promise<void> {
     const { plugin, limits } = this.#init;
     try {
-      const applied = plugin.apply(this.#api(), options);
+      const applied = plugin.apply(oversee(this.#api(), this.#oversight()), options);
       const hint = `it did not finish within ${limits.apply} ms; move slow work behind onStart or into the background`;
       const stop = await withLimit(Promise.resolve(applied), limits.apply, hint);
       if (typeof stop === 'function') this.#stop = stop;
@@ -131,6 +133,25 @@ export class Scope {
     } catch (error) {
       this.#init.report(new PluginError(this.plugin.id, 'stop', error));
     }
+  }
+
+  /** What the keeper of a worker may do; plugins that run here have none. */
+  #oversight(): Oversight {
+    const budget = this.#budget;
+    return {
+      fault: ({ hook, request }, error) => {
+        if (budget.spent) return;
+        const fault = new PluginError(this.plugin.id, hook, error, request);
+        this.#init.report(fault);
+        if (budget.spend()) this.#init.switchedOff(fault.message);
+      },
+      switchOff: (reason) => {
+        if (budget.exhaust()) this.#init.switchedOff(reason);
+      },
+      get spent() {
+        return budget.spent;
+      },
+    };
   }
 
   #api(): PluginApi {

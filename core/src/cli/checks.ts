@@ -2,13 +2,14 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { createServer } from 'node:net';
 import path from 'node:path';
-import { checkOptions, isEntryOf, loadConfig } from '../config.ts';
+import { checkOptions, isEntryOf, loadConfig, optionsError } from '../config.ts';
 import type { Config } from '../config.ts';
 import { PlugboardError } from '../errors.ts';
 import { loadPlugin } from '../loader.ts';
 import { isObject } from '../protocol/messages.ts';
 import { getJson } from './client.ts';
 import type { Console } from './console.ts';
+import { isolationOf } from '../worker/settings.ts';
 import { urlOf } from './target.ts';
 
 /** What one check found. */
@@ -58,7 +59,10 @@ function checkNode(): Finding {
 async function checkPlugin(config: Config, entry: Config['plugins'][number]): Promise<Finding> {
   const subject = `plugin ${entry.key}`;
   try {
-    const { plugin, from, version } = await loadPlugin(entry.key, config.directory);
+    const isolation = isolationOf(config, entry.key);
+    const { plugin, from, version, check } = await loadPlugin(entry.key, config.directory, undefined, isolation);
+    const problems = (await check?.(entry.options)) ?? [];
+    if (problems.length > 0) throw optionsError(config, entry, problems);
     if (plugin.options !== undefined) checkOptions(config, entry, plugin.options);
     return { subject, result: 'ok', text: `${version ?? 'file'}, ${from}` };
   } catch (error) {

@@ -1,5 +1,6 @@
 // A file of tasks as `plugboard task apply` reads it. What a task may hold is checked by the proxy.
 import { readFile } from 'node:fs/promises';
+import { parseAllDocuments } from 'yaml';
 import { PlugboardError } from '../errors.ts';
 import { isObject } from '../protocol/messages.ts';
 import type { JsonObject } from '../protocol/messages.ts';
@@ -9,7 +10,6 @@ const maxFileBytes = 16 * 1024 * 1024;
 
 /** The objects of a file: one, several YAML documents, or a Kubernetes List. */
 export async function readObjects(file: string): Promise<JsonObject[]> {
-  const { parseAllDocuments } = await import('yaml');
   const content = await readText(file);
   const documents = parseAllDocuments(content, { prettyErrors: true });
   const objects = (Array.isArray(documents) ? documents : []).flatMap((document) => {

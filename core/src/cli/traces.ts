@@ -10,6 +10,7 @@ export class Traces {
   readonly #configFile: string;
   readonly #files: LocalFiles;
   #board: BoardApi | undefined;
+  #uses: () => readonly string[] = () => [];
   #version = '';
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -20,8 +21,9 @@ export class Traces {
   }
 
   /** From now on the tools of this board are told. */
-  follow(board: BoardApi): void {
+  follow(board: BoardApi, uses: () => readonly string[]): void {
     this.#board = board;
+    this.#uses = uses;
     this.serversChanged();
   }
 
@@ -40,11 +42,17 @@ export class Traces {
 
   async applied(): Promise<void> {
     if (this.#version === '') await this.looksAt();
-    await this.#files.writeRun({ pid: process.pid, version: this.#version, state: 'applied' });
+    await this.#files.writeRun({ pid: process.pid, version: this.#version, state: 'applied', uses: this.#uses() });
   }
 
   async refused(error: string): Promise<void> {
-    await this.#files.writeRun({ pid: process.pid, version: this.#version, state: 'refused', error });
+    await this.#files.writeRun({
+      pid: process.pid,
+      version: this.#version,
+      state: 'refused',
+      uses: this.#uses(),
+      error,
+    });
   }
 
   async end(): Promise<void> {

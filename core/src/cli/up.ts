@@ -49,7 +49,7 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   const traces = config.file === undefined ? undefined : new Traces(config.file);
   try {
     const host = await Host.start(config, logs, { overrides, serversChanged: () => traces?.serversChanged() });
-    traces?.follow(host.board);
+    traces?.follow(host.board, () => host.pluginFiles());
     const following = followConfig({ config, overrides, host, logs, log, output, stopping, traces });
     if (stdio) stopping.whenInputEnds();
     await announce(host, options, config, output, stopping);

@@ -54,12 +54,15 @@ export class Installation {
   readonly home: PluginHome;
   readonly #init: InstallationInit;
   readonly #lockFile: string;
+  /** npm's own lock of the plugin home, kept beside ours: which versions of what plugins depend on. */
+  readonly #packagesFile: string;
 
   constructor(init: InstallationInit) {
     this.#init = init;
     const directory = path.dirname(init.configFile);
     this.home = new PluginHome(directory);
     this.#lockFile = lockFileOf(directory);
+    this.#packagesFile = path.join(directory, 'plugboard.packages.json');
   }
 
   lock(): Promise<LockFile> {
@@ -74,7 +77,8 @@ export class Installation {
       const { set, installed } = await this.#prepare(lock, change);
       try {
         const live = await this.#activate(set, lock, change, installed);
-        await this.home.tidy();
+        const running = await new LocalFiles(this.#init.configFile).readRun();
+        await this.home.tidy(running?.uses ?? []);
         return { installed, live };
       } catch (error) {
         await this.home.discard(set);
@@ -99,7 +103,8 @@ export class Installation {
     );
     const unresolved = Object.fromEntries(add.map((each) => [each.id ?? each.package, { ...each, integrity: '' }]));
     step('asking the registry which packages are needed');
-    const { set, packages } = await this.home.resolve({ ...Object.fromEntries(kept), ...unresolved }, signal);
+    const wanted = { ...Object.fromEntries(kept), ...unresolved };
+    const { set, packages } = await this.home.resolve(wanted, await textOf(this.#packagesFile), signal);
     try {
       const integrity = this.#checkPackages(kept, add, packages);
       for (const { package: name, version } of policy.signedOnly ? add : []) {
@@ -168,6 +173,7 @@ export class Installation {
       set: await this.home.current(),
       config: await textOf(configFile),
       lock: await textOf(this.#lockFile),
+      packages: await textOf(this.#packagesFile),
     };
     const running = await new LocalFiles(configFile).readRun();
     const plugins = Object.fromEntries([
@@ -183,6 +189,7 @@ export class Installation {
         installed.map(({ id }) => id),
       );
       if (next !== before.config) await replaceFile(configFile, next, 0o644);
+      await replaceFile(this.#packagesFile, await readFile(path.join(set, 'package-lock.json'), 'utf8'), 0o644);
       // The lock last: a running proxy looks at it and finds all the rest in place.
       await changeLockFile(this.#lockFile, (current) => ({ ...current, plugins }));
       if (running !== undefined) await this.#confirm();
@@ -221,10 +228,12 @@ export class Installation {
     set: string | undefined;
     config: string | undefined;
     lock: string | undefined;
+    packages: string | undefined;
   }): Promise<void> {
     await this.home.use(before.set);
     for (const [file, text] of [
       [this.#init.configFile, before.config],
+      [this.#packagesFile, before.packages],
       [this.#lockFile, before.lock],
     ] as const) {
       if (text === undefined) await rm(file, { force: true });

@@ -75,10 +75,15 @@ export class PluginHome {
   }
 
   /**
-   * Makes a folder for a new set and lets npm resolve it, without downloading anything. The caller looks at the packages and then calls
-   * {@link PluginHome.download}, or {@link PluginHome.discard}.
+   * Makes a folder for a new set and lets npm resolve it, without downloading anything. `kept`: npm's own lock of the set before, so that
+   * nothing changes that was not asked for. The caller looks at the packages and then calls {@link PluginHome.download}, or
+   * {@link PluginHome.discard}.
    */
-  async resolve(wanted: WantedPlugins, signal?: AbortSignal): Promise<{ set: string; packages: ResolvedPackage[] }> {
+  async resolve(
+    wanted: WantedPlugins,
+    kept: string | undefined,
+    signal?: AbortSignal,
+  ): Promise<{ set: string; packages: ResolvedPackage[] }> {
     const set = path.join(this.folder, `building-${process.pid}-${randomBytes(6).toString('hex')}`);
     await mkdir(set, { mode: 0o700 });
     const dependencies = Object.fromEntries(
@@ -93,6 +98,7 @@ export class PluginHome {
     await writeCoreStandIn(path.join(set, 'core'));
     await writeFile(path.join(set, 'package.json'), `${JSON.stringify(manifest, undefined, 2)}\n`);
     await this.#linkSettings(set);
+    if (kept !== undefined) await writeFile(path.join(set, 'package-lock.json'), kept);
     const doing = `resolve ${Object.keys(dependencies).join(', ') || 'no plugins'}`;
     await npm(['install', '--package-lock-only', '--install-links=false'], { cwd: set, doing, signal });
     const lock: unknown = JSON.parse(await readFile(path.join(set, 'package-lock.json'), 'utf8'));
@@ -112,12 +118,14 @@ export class PluginHome {
     await rm(set, { recursive: true, force: true });
   }
 
-  /** Removes sets that nobody uses any more, and what interrupted commands have left. */
-  async tidy(): Promise<void> {
+  /** Removes sets that nobody uses any more, and what interrupted commands have left. `uses`: files that a running proxy still reads. */
+  async tidy(uses: readonly string[]): Promise<void> {
     const current = await this.current();
     const names = await readdir(this.folder);
     const sets = names.filter((name) => name.startsWith('set-')).sort();
-    const old = sets.slice(0, -keptSets).filter((name) => path.join(this.folder, name) !== current);
+    const isUsed = (name: string) =>
+      path.join(this.folder, name) === current || uses.some((file) => file.includes(`${path.sep}${name}${path.sep}`));
+    const old = sets.slice(0, -keptSets).filter((name) => !isUsed(name));
     const builds: string[] = [];
     for (const name of names.filter((each) => each.startsWith('building-') || each.startsWith('current.'))) {
       const { mtimeMs } = await lstat(path.join(this.folder, name));

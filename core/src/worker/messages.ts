@@ -73,7 +73,10 @@ export type ToWorker = {
   readonly asks: {
     readonly load: [{ readonly key: string; readonly file: string }, Description];
     readonly check: [{ readonly options: JsonObject }, readonly Problem[]];
-    readonly apply: [{ readonly options: JsonObject; readonly directory: string }, { readonly taps: readonly TapNote[] }];
+    readonly apply: [
+      { readonly options: JsonObject; readonly directory: string },
+      { readonly taps: readonly TapNote[] },
+    ];
     readonly hook: [
       { readonly tap: number; readonly args: readonly unknown[]; readonly request: string | undefined },
       HookAnswer,

@@ -137,6 +137,12 @@ export const options = z.strictObject({
     .optional()
     .describe('Serves the admission webhook that gives pods of tasks what they need; see docs/kubernetes.md'),
   token: token.prefault({}).describe('Life of tokens'),
+  tokens: z
+    .record(z.string().min(1), z.string().min(16).max(1024))
+    .default({})
+    .describe(
+      'Tokens that come from elsewhere, by the id of their task, for a proxy beside an agent; good as long as they stand here. Write them as references',
+    ),
   limits: limits.prefault({}).describe('Limits'),
 });
 

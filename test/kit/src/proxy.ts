@@ -27,6 +27,8 @@ export interface ProxyOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Arguments of `up` instead of `--port 0`. */
   readonly args?: readonly string[];
+  /** The program instead of this package's neighbour `plugboard`: one that was installed elsewhere. */
+  readonly program?: string;
   /** Folder for all files instead of a temporary one; it is not removed. */
   readonly folder?: string;
 }
@@ -171,7 +173,7 @@ export class ProxyProcess {
   }
 
   #spawn(): void {
-    const { command, args } = commandLine(
+    const { command, args: [own = '', ...args] } = commandLine(
       'up',
       '--json',
       '--config',
@@ -179,7 +181,7 @@ export class ProxyProcess {
       ...(this.#options.args ?? ['--port', '0']),
     );
     const env = { PATH: process.env['PATH'] ?? '', HOME: this.folder, ...this.#options.env };
-    const child = spawn(command, args, { cwd: this.folder, env });
+    const child = spawn(command, [this.#options.program ?? own, ...args], { cwd: this.folder, env });
     this.#child = child;
     this.#running = true;
     guardChild(child);

@@ -43,7 +43,7 @@ export interface TasksInit {
 }
 
 export class Tasks {
-  readonly tokens = new Tokens();
+  readonly tokens: Tokens;
   readonly journal: Journal;
   readonly status: StatusKeeper;
   readonly #init: TasksInit;
@@ -55,6 +55,7 @@ export class Tasks {
   constructor(init: TasksInit) {
     const { store, board, log, options, listener } = init;
     this.#init = init;
+    this.tokens = new Tokens(init.options.tokens);
     this.#records = store as Store<TaskRecord>;
     this.#activities = store as Store<ActivityRecord>;
     this.journal = new Journal(store as Store<JournalEntry>, options.limits.journalEntries, log);

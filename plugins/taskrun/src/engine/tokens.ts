@@ -18,10 +18,27 @@ export function hashOf(token: string): string {
 /** Which task a token belongs to. */
 export class Tokens {
   readonly #entries = new Map<string, TaskEntry>();
+  /** Hashes of tokens that come from elsewhere, by the id of their task. */
+  readonly #given: ReadonlyMap<string, string>;
+
+  /** `given`: option `tokens`. */
+  constructor(given: Readonly<Record<string, string>>) {
+    this.#given = new Map(Object.entries(given).map(([id, token]) => [id, hashOf(token)]));
+  }
+
+  /** True for a token that is in force, or was when it was last looked at. */
+  has(token: string): boolean {
+    return this.#entries.has(hashOf(token));
+  }
 
   /** Knows the tokens of a task from now on, and no others of it. */
   index(entry: TaskEntry): void {
     this.drop(entry);
+    const given = this.#given.get(entry.id);
+    if (given !== undefined) {
+      this.#entries.set(given, entry);
+      entry.hashes.push(given);
+    }
     const { token } = entry.record;
     if (token === undefined) return;
     this.#entries.set(token.hash, entry);
@@ -45,6 +62,7 @@ export class Tokens {
     const hash = hashOf(token);
     const entry = this.#entries.get(hash);
     if (entry === undefined || entry.gone) throw new Unauthorized();
+    if (this.#given.get(entry.id) === hash) return entry;
     const { previous } = entry.record.token ?? {};
     if (previous?.hash === hash && previous.until <= now) throw new Unauthorized();
     const expiry = entry.expiresAt;
