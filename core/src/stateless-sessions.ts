@@ -7,9 +7,17 @@ import { Session } from './session.ts';
 /** They are forgotten after this time (ms) without a request. */
 const idle = 1_800_000;
 
+/** One session and what it stands for; a promise while it begins. */
+interface Kept {
+  readonly transport: string;
+  readonly server: string | undefined;
+  session: Session | Promise<Session>;
+}
+
 /** The sessions that stand for new-era callers, made at their first request. */
 export class StatelessSessions {
-  readonly #sessions = new Map<string, Session | Promise<Session>>();
+  /** By grant; a caller rarely has more than one, so a list is searched. */
+  readonly #sessions = new Map<Grant, Kept[]>();
   readonly #lastUse = new Map<Session, number>();
   readonly #begin: (session: Session) => Promise<void> | undefined;
 
@@ -20,12 +28,11 @@ export class StatelessSessions {
 
   /** The session for a caller; a promise only while it begins. Rejects with what `begin` rejects with. */
   get(transport: string, grant: Grant, server: string | undefined): Session | Promise<Session> {
-    const key = `${transport} ${grant.id} ${server ?? ''}`;
-    const known = this.#sessions.get(key);
-    if (known instanceof Promise) return known;
-    if (known !== undefined && known.grant === grant) {
-      this.#lastUse.set(known, Date.now());
-      return known;
+    const list = this.#sessions.get(grant);
+    const known = list?.find((each) => each.transport === transport && each.server === server);
+    if (known !== undefined) {
+      if (known.session instanceof Session) this.#lastUse.set(known.session, Date.now());
+      return known.session;
     }
     const id = randomUUID();
     const [protocolVersion] = newVersions;
@@ -40,23 +47,33 @@ export class StatelessSessions {
       clientInfo: undefined,
     } as const;
     const session = new Session(init);
-    const beginning = this.#begin(session);
-    if (beginning === undefined) return this.#keep(key, session);
-    const begun = beginning.then(
-      () => this.#keep(key, session),
+    const kept: Kept = { transport, server, session };
+    this.#sessions.set(grant, [...(list ?? []), kept]);
+    this.#lastUse.set(session, Date.now());
+    let beginning: Promise<void> | undefined;
+    try {
+      beginning = this.#begin(session);
+    } catch (error) {
+      this.delete(session);
+      throw error;
+    }
+    if (beginning === undefined) return session;
+    kept.session = beginning.then(
+      () => (kept.session = session),
       (error: unknown) => {
-        this.#sessions.delete(key);
+        this.#remove(grant, kept);
+        this.#lastUse.delete(session);
         throw error;
       },
     );
-    this.#sessions.set(key, begun);
-    return begun;
+    return kept.session;
   }
 
   /** Forgets a session that has ended. */
   delete(session: Session): void {
     this.#lastUse.delete(session);
-    for (const [key, each] of this.#sessions) if (each === session) this.#sessions.delete(key);
+    const kept = this.#sessions.get(session.grant)?.find((each) => each.session === session);
+    if (kept !== undefined) this.#remove(session.grant, kept);
   }
 
   /** Those that nobody has used for a while. */
@@ -64,9 +81,9 @@ export class StatelessSessions {
     return [...this.#lastUse].flatMap(([session, lastUse]) => (now - lastUse > idle ? [session] : []));
   }
 
-  #keep(key: string, session: Session): Session {
-    this.#sessions.set(key, session);
-    this.#lastUse.set(session, Date.now());
-    return session;
+  #remove(grant: Grant, kept: Kept): void {
+    const rest = this.#sessions.get(grant)?.filter((each) => each !== kept) ?? [];
+    if (rest.length === 0) this.#sessions.delete(grant);
+    else this.#sessions.set(grant, rest);
   }
 }
