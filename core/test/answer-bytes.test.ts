@@ -63,7 +63,7 @@ test('what is added to bytes for the new era is what is added to the parsed answ
       if (answer === undefined) return;
       if (translateBytes(answer, 'new', 'tools/call', serverInfo) !== undefined) bytes += 1;
       const parsed = translateAnswer(
-        Answer.parsed({ jsonrpc: '2.0', result: result }),
+        Answer.parsed({ jsonrpc: '2.0', result }),
         'new',
         'tools/call',
         undefined,

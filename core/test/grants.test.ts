@@ -227,13 +227,13 @@ test('a server takes the grant’s own folder; it can be stopped and started aga
   t.teardown(() => host.stop());
   api().servers.register(definitionOf('fs', ['where']));
   await until(() => board.servers()[0]?.state === 'ready');
-  const client = await TestClient.old(board, grantOf('task:a', ['*'], { workspace: '/work/of/a' }));
-  t.is((await called(client, 'fs_where')).at, '/work/of/a');
+  const client = await TestClient.old(board, grantOf('task:a', ['*'], { workspace: '/folder/of/a' }));
+  t.is((await called(client, 'fs_where')).at, '/folder/of/a');
   await board.stopServer('fs');
   t.is(board.servers()[0]?.state, 'stopped');
   t.is(await client.echo('fs_where'), undefined);
   board.startServer('fs');
   await until(() => board.servers()[0]?.state === 'ready');
-  t.is((await called(client, 'fs_where')).at, '/work/of/a');
+  t.is((await called(client, 'fs_where')).at, '/folder/of/a');
   t.throws(() => board.startServer('nothing'), { message: /no server "nothing"/ });
 });

@@ -1,4 +1,5 @@
 // Questions and messages over a message port, the same on both sides. What they are about: `messages.ts`.
+import { receiveMessageOnPort } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { decodeError, encodeError } from './crossing-errors.ts';
 import type { CrossedError } from './crossing-errors.ts';
@@ -80,6 +81,15 @@ export class Channel<Said extends Protocol, Heard extends Protocol> {
     if (this.#closed === undefined) this.#post({ tell: name, body });
   }
 
+  /** Takes in what the other side has said already, before it is heard of that it has ended. */
+  drain(): void {
+    for (;;) {
+      const said: { message: Wire } | undefined = receiveMessageOnPort(this.#port);
+      if (said === undefined || this.#closed !== undefined) return;
+      this.#receive(said.message);
+    }
+  }
+
   /** Ends the conversation: whoever waits for an answer is told why. */
   close(reason: Error): void {
     if (this.#closed !== undefined) return;
@@ -122,7 +132,7 @@ export class Channel<Said extends Protocol, Heard extends Protocol> {
     try {
       const handler = this.#handlers?.asks[name];
       if (handler === undefined) throw new Error(`nobody answers "${name}"`);
-      const answer: unknown = await handler(body as never, abort.signal);
+      const answer: unknown = await handler(body, abort.signal);
       this.#post({ answer: id, body: answer });
     } catch (error) {
       this.#post({ refuse: id, error: encodeError(error) });
@@ -135,9 +145,9 @@ export class Channel<Said extends Protocol, Heard extends Protocol> {
   #post(message: Wire): void {
     if (this.#closed !== undefined) return;
     try {
-      this.#port.postMessage(message);
+      this.#port.postMessage(message, []);
     } catch {
-      this.#port.postMessage(JSON.parse(JSON.stringify(message)));
+      this.#port.postMessage(JSON.parse(JSON.stringify(message)), []);
     }
   }
 }

@@ -23,7 +23,7 @@ export interface CrossedError {
 export function encodeError(error: unknown): CrossedError {
   if (!(error instanceof Error)) return { kind: 'error', name: 'Error', message: String(error) };
   const { name, message, stack } = error;
-  const plain = { name: String(name), message: String(message), stack };
+  const plain = { name, message, stack };
   if (isDenied(error)) return { ...plain, kind: 'denied' };
   if (error instanceof RefusedRequest)
     return { ...plain, kind: 'refused', answer: error.answer.message, status: error.answer.status };

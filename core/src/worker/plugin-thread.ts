@@ -58,8 +58,8 @@ export class PluginThread {
       stdout: true,
       stderr: true,
     });
-    this.#worker.once('error', (error: unknown) => this.#lost(reasonOf(error, settings)));
-    this.#worker.once('exit', (code) => this.#lost(new ThreadEnded(`it ended itself with process.exit(${code})`)));
+    this.#worker.once('error', (error: unknown) => this.#gone(reasonOf(error, settings)));
+    this.#worker.once('exit', (code) => this.#gone(new ThreadEnded(`it ended itself with process.exit(${code})`)));
   }
 
   /** Imports the plugin. Rejects with what the loader says, or when it takes too long. */
@@ -127,6 +127,12 @@ export class PluginThread {
     const patience = new Promise<void>((resolve) => (timer = setTimeout(resolve, endLimit)));
     await Promise.race([this.#worker.terminate(), patience]);
     clearTimeout(timer);
+  }
+
+  /** It has ended by itself; its last words may say more than its end. */
+  #gone(reason: ThreadEnded): void {
+    if (this.#reason === undefined) this.channel.drain();
+    this.#lost(reason);
   }
 
   #lost(reason: ThreadEnded): void {

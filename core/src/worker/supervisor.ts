@@ -102,7 +102,7 @@ export class Supervisor {
 
   async #apply(thread: PluginThread): Promise<readonly TapNote[]> {
     const { api, options, settings } = this.#init;
-    let refused: unknown;
+    let refused: Error | undefined;
     thread.channel.serve({
       asks: this.#servers.asks,
       tells: {
@@ -112,7 +112,7 @@ export class Supervisor {
           try {
             this.#servers.register(note);
           } catch (error) {
-            refused ??= error;
+            refused ??= error instanceof Error ? error : new Error(String(error));
             if (this.#thread === thread) this.#oversight.fault({ hook: 'servers.register', request: undefined }, error);
           }
         },
@@ -185,9 +185,11 @@ export class Supervisor {
     return hook === 'onAuthenticate' && value !== undefined ? this.#grants.keep(value as Grant) : value;
   }
 
-  #write(level: string, message: string, fields: object | undefined): void {
+  /** Nobody has checked what comes from the other side. */
+  #write(level: string, message: unknown, fields: object | undefined): void {
     const { log } = this.#init.api;
-    if (level === 'debug' || level === 'info' || level === 'warn' || level === 'error') log[level](message, fields);
+    if (level === 'debug' || level === 'info' || level === 'warn' || level === 'error')
+      log[level](String(message), fields);
   }
 
   #told(thread: PluginThread, told: ToHost['tells']['fault']): void {

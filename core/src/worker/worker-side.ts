@@ -170,7 +170,7 @@ export class WorkerSide {
         lines = 0;
       }
       lines += 1;
-      if (lines <= linesPerSecond) this.#channel.tell('log', { level, message: String(message), fields });
+      if (lines <= linesPerSecond) this.#channel.tell('log', { level, message, fields });
     };
     return { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') };
   }

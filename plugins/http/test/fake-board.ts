@@ -40,7 +40,10 @@ export function serverStatus(name: string, state: ServerStatus['state'], reason?
 }
 
 /** The part of the board that transports use. */
-type Used = Omit<BoardApi, 'name' | 'quarantined' | 'endGrant' | 'inspect' | 'catalogue' | 'stopServer' | 'startServer'>;
+type Used = Omit<
+  BoardApi,
+  'name' | 'quarantined' | 'endGrant' | 'inspect' | 'catalogue' | 'stopServer' | 'startServer'
+>;
 
 export class FakeBoard implements Used {
   protected = false;

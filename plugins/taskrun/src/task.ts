@@ -76,7 +76,11 @@ export interface TaskSpec {
   readonly model: string | undefined;
   /** As written; live changes count on from here. */
   readonly contextVersion: number;
-  readonly markdownFiles: readonly { readonly filename: string; readonly content: string; readonly fileType: string | undefined }[];
+  readonly markdownFiles: readonly {
+    readonly filename: string;
+    readonly content: string;
+    readonly fileType: string | undefined;
+  }[];
   readonly workingDirectory: string | undefined;
   readonly internalTools: InternalTools;
   readonly servers: readonly TaskServer[];
@@ -171,7 +175,12 @@ export interface Task {
   readonly disabled: readonly string[];
   readonly contextVersion: number;
   /** Appended by add-context, oldest first. */
-  readonly context: readonly { readonly at: string; readonly by: string; readonly version: number; readonly text: string }[];
+  readonly context: readonly {
+    readonly at: string;
+    readonly by: string;
+    readonly version: number;
+    readonly text: string;
+  }[];
   readonly status: TaskStatus;
   /** Changes with every change of anything but `status`; for `If-Match`. */
   readonly version: number;

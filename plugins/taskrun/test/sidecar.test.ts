@@ -31,9 +31,17 @@ test('sidecar: the proxy beside an agent gives it what the task names, for the t
   t.deepEqual(await toolsOf(proxy.url, token), granted);
   await t.throwsAsync(toolsOf(proxy.url, 'pbt_another-token-0123456789'), { message: /401|credential|Unauthorized/i });
   await t.throwsAsync(toolsOf(proxy.url, ''), { message: /401|credential|Unauthorized/i });
-  const [, container] = podInjection(inputOf(taskOf(manifest('nine'))), kubernetesOptions.parse({ layout: 'sidecar', image: 'node:22' })).initContainers;
+  const [, container] = podInjection(
+    inputOf(taskOf(manifest('nine'))),
+    kubernetesOptions.parse({ layout: 'sidecar', image: 'node:22' }),
+  ).initContainers;
   const [command = '', ...args] = container?.readinessProbe?.exec?.command ?? [];
-  const probe = (port: string) => spawnSync(command, args.map((each) => each.replace('8807', port)), { stdio: 'ignore' }).status;
+  const probe = (port: string) =>
+    spawnSync(
+      command,
+      args.map((each) => each.replace('8807', port)),
+      { stdio: 'ignore' },
+    ).status;
   t.is(probe(new URL(proxy.url).port), 0, 'the probe of the container');
   await proxy.stop();
   t.is(probe(new URL(proxy.url).port), 1);

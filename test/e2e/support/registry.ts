@@ -46,7 +46,7 @@ export async function startRegistry(): Promise<Registry> {
     log: { type: 'stdout', format: 'json', level: 'fatal' },
     max_body_size: '100mb',
   };
-  const server = (await runServer(config as never)) as Server;
+  const server = (await runServer(config)) as Server;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/`;

@@ -1,6 +1,13 @@
 // What tests of Plugboard and of its plugins share: a proxy as a process of its own, a look at processes, waiting. No expectations live here.
 export { guardChild } from './child-guard.ts';
-export { customResourceProblems, kubectl, kubectlMinor, startKubernetes, structuralProblems, testCertificate } from './kubernetes/index.ts';
+export {
+  customResourceProblems,
+  kubectl,
+  kubectlMinor,
+  startKubernetes,
+  structuralProblems,
+  testCertificate,
+} from './kubernetes/index.ts';
 export type {
   AuditEntry,
   KubectlOptions,

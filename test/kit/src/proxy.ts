@@ -173,13 +173,10 @@ export class ProxyProcess {
   }
 
   #spawn(): void {
-    const { command, args: [own = '', ...args] } = commandLine(
-      'up',
-      '--json',
-      '--config',
-      this.configFile,
-      ...(this.#options.args ?? ['--port', '0']),
-    );
+    const {
+      command,
+      args: [own = '', ...args],
+    } = commandLine('up', '--json', '--config', this.configFile, ...(this.#options.args ?? ['--port', '0']));
     const env = { PATH: process.env['PATH'] ?? '', HOME: this.folder, ...this.#options.env };
     const child = spawn(command, [this.#options.program ?? own, ...args], { cwd: this.folder, env });
     this.#child = child;
