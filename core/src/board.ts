@@ -23,7 +23,7 @@ import { Door } from './door.ts';
 import type { Callers } from './door.ts';
 import { Listeners, sessionListener } from './listeners.ts';
 import { Streams } from './streams.ts';
-import { inspectGrant } from './inspection.ts';
+import { inspectGrant, selectorWarnings } from './inspection.ts';
 import { Parking } from './parking.ts';
 import type { Log } from './plugin.ts';
 import { Answer } from './protocol/answer.ts';
@@ -348,19 +348,7 @@ export class Board implements BoardApi {
   }
 
   warnings(): string[] {
-    const warnings: string[] = [];
-    const servers = this.serverRegistry.all();
-    const pending = servers.filter((server) => server.state !== 'ready').map((server) => server.name);
-    const catalogue = servers.flatMap((server) =>
-      server.catalogue.tools.map((tool) => ({ server: server.name, tool: tool.name })),
-    );
-    for (const grant of [this.defaultGrant, ...this.grants.values()]) {
-      for (const { selector, nearest } of this.#maker.matcher(grant.tools, grant).unmatched(catalogue, pending)) {
-        const hint = nearest.length === 0 ? '' : ` (nearest: ${nearest.join(', ')})`;
-        warnings.push(`${grant.id}: selector "${selector}" matches no tool${hint}`);
-      }
-    }
-    return warnings;
+    return selectorWarnings(this.#maker, this.serverRegistry.all(), [this.defaultGrant, ...this.grants.values()]);
   }
 
   /** Reports a fault that no client waits for. */

@@ -1,5 +1,6 @@
 // What one server offers: its tools, resources, templates and prompts, fetched whole and checked. Who may see them is the toolset's business.
 import type { Connection } from './connection.ts';
+import { freezeDeep } from './freeze.ts';
 import { isObject, newVersions, rpcCode } from './protocol/messages.ts';
 import type { JsonObject, Prompt, Resource, ResourceTemplate, Tool } from './protocol/messages.ts';
 import { listMethods } from './protocol/methods.ts';
@@ -54,7 +55,8 @@ export async function fetchList(connection: Connection, kind: ListKind, timeout:
     const found = result[kind];
     for (const item of Array.isArray(found) ? found : []) {
       const reason = rejection(kind, item);
-      if (reason === undefined) items.push(item as JsonObject);
+      // Every grant lists this one object, and plugins see it.
+      if (reason === undefined) items.push(freezeDeep(item as JsonObject));
       else dropped.push(reason);
     }
     if (typeof result['ttlMs'] === 'number') ttlMs = Math.min(ttlMs ?? Number.POSITIVE_INFINITY, result['ttlMs']);

@@ -1,4 +1,5 @@
 // The life of a proxy: load → check → apply → start → stop. A change of configuration builds a new generation and swaps it in.
+import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { Approvals } from './approvals.ts';
 import { Board } from './board.ts';
@@ -134,6 +135,11 @@ export class Host {
   /** Entry files of the plugins that run: folders that must stay. */
   pluginFiles(): string[] {
     return this.#applied.map(({ loaded }) => loaded.from);
+  }
+
+  /** The plugin whose code a stack trace names, if it names any. */
+  pluginIn(stack: string): string | undefined {
+    return this.#applied.find(({ loaded }) => stack.includes(path.dirname(loaded.from)))?.loaded.plugin.id;
   }
 
   /** A service that some plugin provides. */

@@ -32,6 +32,23 @@ export function inspectGrant(maker: ListingMaker, grant: Grant): SelectorReport[
     .map((meaning) => reportOn(meaning, { servers, nearest, allows: (s, t) => maker.allows(grant, 'tools', s, t) }));
 }
 
+/** Selectors of grants that match nothing, each with the nearest names. */
+export function selectorWarnings(maker: ListingMaker, servers: readonly Server[], grants: readonly Grant[]): string[] {
+  const pending = servers.filter(({ state }) => state !== 'ready').map(({ name }) => name);
+  const catalogue = servers.flatMap(({ name, catalogue: { tools } }) =>
+    tools.map((tool) => ({ server: name, tool: tool.name })),
+  );
+  return grants.flatMap((grant) =>
+    maker
+      .matcher(grant.tools, grant)
+      .unmatched(catalogue, pending)
+      .map(({ selector, nearest }) => {
+        const hint = nearest.length === 0 ? '' : ` (nearest: ${nearest.join(', ')})`;
+        return `${grant.id}: selector "${selector}" matches no tool${hint}`;
+      }),
+  );
+}
+
 interface Circumstances {
   readonly servers: ReadonlyMap<string, Server>;
   readonly nearest: (selector: string) => string[];

@@ -1,6 +1,7 @@
 // What servers offered last, kept in the store: a restarted proxy lists at once what it listed before, while its servers come up.
 import type { Catalogue } from './catalogue.ts';
 import type { ServerDefinition, ServerInfo } from './connection.ts';
+import { freezeDeep } from './freeze.ts';
 import type { Remembered } from './servers.ts';
 import type { Server } from './server.ts';
 import type { Store, Stores } from './store.ts';
@@ -34,7 +35,7 @@ export class KnownCatalogues implements Remembered {
   static async open(stores: Stores, report: (error: unknown) => void): Promise<KnownCatalogues> {
     const store = await stores.open<Kept>('catalogues', { version: 1 });
     const entries = await store.list('');
-    return new KnownCatalogues(store, new Map(entries.map(({ key, value }) => [key, value])), report);
+    return new KnownCatalogues(store, new Map(entries.map(({ key, value }) => [key, freezeDeep(value)])), report);
   }
 
   /** What a server offered, unless it was another server by that name. */

@@ -13,8 +13,9 @@ import type { ListKind } from './protocol/methods.ts';
 import type { Servers } from './servers.ts';
 import { TaskRoutes } from './task-routes.ts';
 import { ToolCalls } from './tool-calls.ts';
-import { Listing } from './toolset.ts';
-import type { EntryOf, ListingMaker, View } from './toolset.ts';
+import { Listing } from './listing.ts';
+import type { EntryOf } from './listing.ts';
+import type { ListingMaker, View } from './toolset.ts';
 import { matchesTemplate } from './uri-template.ts';
 
 /** What requests work with. */

@@ -4,6 +4,7 @@ import { contextOf } from './carrier.ts';
 import type { Carrier } from './carrier.ts';
 import { isDenied } from './errors.ts';
 import type { Exchange } from './exchange.ts';
+import { freezeDeep } from './freeze.ts';
 import type { CallOutcome, CallRecord, Hooks, ToolCall } from './hooks.ts';
 import { toolError } from './local-server.ts';
 import { Answer } from './protocol/answer.ts';
@@ -13,7 +14,7 @@ import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
 import type { Servers } from './servers.ts';
 import { wantsTask } from './task-routes.ts';
 import type { TaskRoutes } from './task-routes.ts';
-import { Listing } from './toolset.ts';
+import { Listing } from './listing.ts';
 
 /** What tool calls work with. */
 export interface ToolCallParts {
@@ -85,7 +86,14 @@ export class ToolCalls {
 
   async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
     const started = performance.now();
-    const call: ToolCall = { name: entry.name, server: entry.server, tool: entry.tool, arguments: args, entry };
+    // Plugins judge a call, they do not change it: what they saw is what is sent.
+    const call: ToolCall = Object.freeze({
+      name: entry.name,
+      server: entry.server,
+      tool: entry.tool,
+      arguments: freezeDeep(args),
+      entry,
+    });
     const context = contextOf(exchange);
     let outcome: CallOutcome = 'failed';
     let reason: string | undefined;

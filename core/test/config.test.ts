@@ -418,6 +418,7 @@ test('every key of the schema is described, for the reference page', (t) => {
     'log',
     'mcpServers',
     'name',
+    'pluginIsolation',
     'plugins',
     'prompts',
     'registry',

@@ -49,6 +49,7 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   const traces = config.file === undefined ? undefined : new Traces(config.file);
   try {
     const host = await Host.start(config, logs, { overrides, serversChanged: () => traces?.serversChanged() });
+    stopping.blame = (stack) => host.pluginIn(stack);
     traces?.follow(host.board, () => host.pluginFiles());
     const following = followConfig({ config, overrides, host, logs, log, output, stopping, traces });
     if (stdio) stopping.whenInputEnds();
@@ -158,8 +159,13 @@ class Stopping {
   readonly requested: Promise<void>;
   readonly #signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
   readonly #onSignal = (name: NodeJS.Signals, number: number) => this.#stop(name, number);
-  readonly #onStray = (error: unknown) =>
-    this.#log.error('nobody caught an error of a plugin or of the proxy; the proxy goes on', { error });
+  /** Finds the plugin that a stack trace names. */
+  blame: (stack: string) => string | undefined = () => undefined;
+  readonly #onStray = (error: unknown) => {
+    const plugin = error instanceof Error ? this.blame(error.stack ?? '') : undefined;
+    const whose = plugin === undefined ? 'a plugin or of the proxy' : `plugin "${plugin}"`;
+    this.#log.error(`nobody caught an error of ${whose}; the proxy goes on`, { error });
+  };
 
   constructor(log: Log) {
     this.#log = log;

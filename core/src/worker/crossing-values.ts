@@ -1,4 +1,5 @@
 // Values on their way between threads: what hooks are handed as plain data, frozen where it arrives, and what they return.
+import { freezeDeep } from '../freeze.ts';
 import type { Grant } from '../grant.ts';
 import { hookTable } from '../hooks.ts';
 import type { HookName } from '../hooks.ts';
@@ -95,14 +96,6 @@ function arrivedSession(session: PlainSession): PlainSession {
     throw new Error(`session.${member} is not there for a plugin that runs in a worker`);
   };
   return Object.assign(session, { ask: missing('ask'), send: missing('send'), deliver: missing('deliver') });
-}
-
-/** Freezes data and all that it holds. */
-export function freezeDeep<Value>(value: Value): Value {
-  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value;
-  Object.freeze(value);
-  for (const member of Object.values(value)) freezeDeep(member);
-  return value;
 }
 
 /** What a hook returned, without sending back what the proxy has: entries of a list keep their identity there. */

@@ -1,0 +1,9 @@
+// Data that plugins are handed and must not change: it is everybody's.
+
+/** Freezes data and all that it holds. */
+export function freezeDeep<Value>(value: Value): Value {
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value) || ArrayBuffer.isView(value)) return value;
+  Object.freeze(value);
+  for (const member of Object.values(value)) freezeDeep(member);
+  return value;
+}
