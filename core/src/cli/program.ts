@@ -4,6 +4,7 @@ import { version } from '../version.ts';
 import type { ApiOptions } from './api.ts';
 import type { ApproveOptions } from './approve.ts';
 import type { Console } from './console.ts';
+import type { CreateOptions } from './create.ts';
 import type { ClientOptions } from './target.ts';
 import type { ImportOptions } from './import.ts';
 import type { AddOptions, PluginOptions } from './plugins.ts';
@@ -28,6 +29,7 @@ export function buildProgram(output: Console, settle: Settle): Command {
   addClients(program, output, settle);
   addTasks(program, output, settle);
   addPlugins(program, output, settle);
+  addCreate(program, output, settle);
   addHelpers(program, output, settle);
   return program;
 }
@@ -189,6 +191,19 @@ function indexed(command: Command): Command {
     '--refresh',
     'ask the index servers now, instead of using copies of the last 15 minutes',
   );
+}
+
+function addCreate(program: Command, output: Console, settle: Settle): void {
+  common(program.command('create'))
+    .description('make the folder of a new plugin, ready to be tested and published')
+    .argument('<id>', 'its id: lower-case letters, digits and dashes')
+    .option('--kind <kind>', 'what it is: server (default), policy, transport or store')
+    .option('--directory <folder>', 'its folder (default: the id, here)')
+    .option('--package <name>', 'its npm package (default: plugboard-plugin-<id>)')
+    .option('--yes', 'do not ask')
+    .action(async (id: string, options: CreateOptions) =>
+      settle(await (await import('./create.ts')).create(id, options, output)),
+    );
 }
 
 function addHelpers(program: Command, output: Console, settle: Settle): void {

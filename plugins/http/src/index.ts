@@ -28,6 +28,8 @@ export default definePlugin({
   title: 'Streamable HTTP',
   description: 'Serves MCP clients over Streamable HTTP, both protocol eras on one URL',
   provides: ['http'],
+  // One port, one listener; and stopped first, so that calls under way can end while their servers still run.
+  exclusive: true,
   options,
   async apply({ board, log, services }, chosen) {
     const { streamAfter, keepAlive, grace, idleTimeout } = chosen;

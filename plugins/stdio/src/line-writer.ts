@@ -10,6 +10,9 @@ export interface LineWriterEvents {
   gone(): void;
 }
 
+/** Streams that outlive their writer, each with one listener that takes their errors. */
+const survivors = new WeakSet<Writable>();
+
 /** Writes lines to a stream that it does not own. */
 export class LineWriter {
   readonly #output: Writable;
@@ -71,8 +74,10 @@ export class LineWriter {
       giveUp.abort();
     }
     this.#dead = true;
-    // The listener for errors stays: a write that fails later must not bring the process down.
-    this.#output.off('close', this.#onEnd).off('drain', this.#onDrain);
+    // One listener for errors stays on each stream: a write that fails later must not bring the process down.
+    if (!survivors.has(this.#output)) this.#output.on('error', () => {});
+    survivors.add(this.#output);
+    this.#output.off('error', this.#onEnd).off('close', this.#onEnd).off('drain', this.#onDrain);
   }
 
   readonly #onDrain = (): void => {

@@ -1,0 +1,24 @@
+// What authors of plugins test with: a proxy in their test's own process, and the contracts that plugins, transports and stores keep.
+export { memoryStores } from '../memory-stores.ts';
+export type { MemoryLimits, MemoryStores } from '../memory-stores.ts';
+export { commandLine, startProxy } from '../proxy.ts';
+export type { ProxyEvent, ProxyOptions, ProxyProcess, ServerReport } from '../proxy.ts';
+export { storeContract } from '../store-contract.ts';
+export type { StoreLimits, StoreStand } from '../store-contract.ts';
+export { until } from '../until.ts';
+export { checkCapabilities } from './capability-check.ts';
+export type { SeenUse } from './capability-check.ts';
+export { FakeCall, fakeServer, FakeServer } from './fake-server.ts';
+export type { FakeAnswer, FakeServerOptions, FakeTool } from './fake-server.ts';
+export { pluginRules } from './findings.ts';
+export type { Finding, PluginRule } from './findings.ts';
+export { packedFiles } from './package-check.ts';
+export { checkPlugin, pluginContract } from './plugin-contract.ts';
+export { pluginHost, PluginHost } from './plugin-host.ts';
+export type { PluginChoice, PluginHostChange, PluginHostOptions } from './plugin-host.ts';
+export type { PluginSubject } from './subject.ts';
+export { TestClient } from './test-client.ts';
+export type { ClientOptions, Exchanged, Sent } from './test-client.ts';
+export { checkTools } from './tool-check.ts';
+export { transportContract } from './transport-contract.ts';
+export type { TransportChannel, TransportSetup, TransportStand, TransportSubject } from './transport-contract.ts';
