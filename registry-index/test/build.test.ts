@@ -84,7 +84,7 @@ interface Validator {
 
 test('the program says what it needs', async (t) => {
   const error = await t.throwsAsync(run(process.execPath, [path.join(packageFolder(), 'dist', 'src', 'build.js')]));
-  t.regex(error?.message ?? '', /give --local, --registry URL, or both/);
+  t.regex(error?.message ?? '', /give --entries, --local, --registry URL, or several/);
 });
 
 test('an index is read by its rules', (t) => {

@@ -32,9 +32,9 @@ const scalar = z.union([z.string(), z.number(), z.boolean()]);
 export const entrySchema = z
   .strictObject({
     type: z
-      .enum(['stdio', 'http', 'streamable-http', 'sse'])
+      .enum(['stdio', 'http', 'streamable-http', 'sse', 'websocket'])
       .optional()
-      .describe('Transport. Left out: stdio with `command`, http with `url`.'),
+      .describe('Transport. Left out: stdio with `command`, http with `url`. `websocket` needs the plugin websocket.'),
     command: z.string().min(1).optional().describe('stdio: the program to start, without a shell.'),
     args: z.array(scalar).optional().describe('stdio: its arguments.'),
     env: z
@@ -112,7 +112,9 @@ function* faults(entry: Shape): Iterable<[string, string]> {
       if (entry[key] !== undefined)
         yield [key, `\`${key}\` belongs to servers that are started with \`command\`; remove it`];
     }
-    yield* urlFaults(entry.url);
+    yield* urlFaults(entry.url, entry.type === 'websocket' ? 'ws' : 'http');
+    if (entry.type === 'websocket' && typeof entry.oauth === 'object')
+      yield ['oauth', 'nobody signs in to a server over WebSocket; give headers.Authorization'];
     yield* headerFaults(entry.headers);
     if (
       entry.oauth !== undefined &&
@@ -130,10 +132,11 @@ function* faults(entry: Shape): Iterable<[string, string]> {
   if (entry.maxTimeout < entry.timeout) yield ['maxTimeout', 'must not be smaller than `timeout`'];
 }
 
-function* urlFaults(url: string | undefined): Iterable<[string, string]> {
+function* urlFaults(url: string | undefined, scheme: 'http' | 'ws'): Iterable<[string, string]> {
   if (url === undefined) yield ['url', 'a server of this type needs `url`'];
   else if (!URL.canParse(url)) yield ['url', 'is not a complete URL; write it as https://host/path'];
-  else if (!/^https?:$/.test(new URL(url).protocol)) yield ['url', 'must begin with http:// or https://'];
+  else if (!new RegExp(`^${scheme}s?:$`).test(new URL(url).protocol))
+    yield ['url', `must begin with ${scheme}:// or ${scheme}s://`];
 }
 
 function* headerFaults(headers: Record<string, string> | undefined): Iterable<[string, string]> {

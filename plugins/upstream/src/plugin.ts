@@ -2,6 +2,7 @@
 import { definePlugin } from 'plugboard';
 import type { JsonObject, ServerDefinition } from 'plugboard';
 import { entrySchema, optionsSchema } from './options.ts';
+import type { Entry } from './options.ts';
 import { settingsOf } from './settings.ts';
 import type { ServerSettings } from './settings.ts';
 import { Shared } from './shared.ts';
@@ -20,18 +21,23 @@ export default definePlugin({
   apiVersion: 1,
   title: 'Upstream servers',
   description: 'MCP servers from mcpServers: programs that are started, and servers that are reached over HTTP',
+  wants: ['websocket'],
   provides: ['upstream'],
   options: optionsSchema,
   apply({ servers, services, log, directory }, options) {
     const shared = new Shared(options, log);
+    const define = (name: string, entry: Entry) =>
+      entry.type === 'websocket'
+        ? overWebSocket(services.find<WebSocketService>('websocket'), name, entry)
+        : definition(shared, settingsOf(name, entry, directory));
     for (const [name, entry] of Object.entries(options.servers)) {
-      if (!entry.disabled) servers.register(definition(shared, settingsOf(name, entry, directory)));
+      if (!entry.disabled) servers.register(define(name, entry));
     }
     const service: UpstreamService = {
       define(name, entry, { owner } = {}) {
         const checked = entrySchema.safeParse(entry);
         if (!checked.success) throw new Error(checked.error.issues.map(describeIssue).join('; '));
-        return { ...definition(shared, settingsOf(name, checked.data, directory)), owner };
+        return { ...define(name, checked.data), owner };
       },
     };
     services.provide('upstream', service);
@@ -39,6 +45,21 @@ export default definePlugin({
     return shared.release;
   },
 });
+
+/** The part of the service `websocket` that is used here. */
+interface WebSocketService {
+  define(name: string, entry: JsonObject): ServerDefinition;
+}
+
+function overWebSocket(service: WebSocketService | undefined, name: string, entry: Entry): ServerDefinition {
+  if (service === undefined)
+    throw new Error(
+      `server "${name}" is of type websocket: add the plugin websocket (with { serve: false }, if no client shall connect by it)`,
+    );
+  const { type, url, headers, isolation, timeout, maxTimeout, era, title } = entry;
+  const given = { type, url, headers, isolation, timeout, maxTimeout, era, title };
+  return service.define(name, Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)));
+}
 
 function describeIssue({ path, message }: { path: PropertyKey[]; message: string }): string {
   return path.length === 0 ? message : `${path.map(String).join('.')}: ${message}`;

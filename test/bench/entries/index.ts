@@ -10,6 +10,7 @@ import { measureSessions } from './sessions.ts';
 import { measureStart } from './start.ts';
 import { measureStdio } from './stdio.ts';
 import { measureTasks } from './tasks.ts';
+import { measureWebSocket } from './websocket.ts';
 
 /** `measure` reports findings and raw data to the bench. */
 export interface Entry {
@@ -27,6 +28,12 @@ export const entries: readonly Entry[] = [
   { name: 'plugins', about: 'ten no-op plugins', needs: 'plugins', measure: measurePlugins },
   { name: 'list', about: 'a cached tools/list of 1,000 tools', measure: measureList },
   { name: 'sessions', about: 'memory of idle sessions', measure: measureSessions },
+  {
+    name: 'websocket',
+    about: 'tools/call over WebSocket against HTTP',
+    needs: 'plugins',
+    measure: measureWebSocket,
+  },
   { name: 'tasks', about: 'a thousand tasks with toolsets of their own', needs: 'start', measure: measureTasks },
   { name: 'start', about: 'from process start to the first list', needs: 'start', measure: measureStart },
 ];

@@ -55,6 +55,9 @@ export const proxyTargets: readonly Target[] = [
   { name: 'new → old HTTP', suites: newSuites, start: () => startProxyProcess('old', 'http') },
   { name: 'new → new stdio', suites: newSuites, start: () => startProxyProcess('new', 'stdio') },
   { name: 'new → old stdio', suites: newSuites, start: () => startProxyProcess('old', 'stdio') },
+  { name: 'old → old WebSocket', suites: oldSuites, start: () => startProxyProcess('old', 'websocket') },
+  { name: 'old → new WebSocket', suites: oldSuites, start: () => startProxyProcess('new', 'websocket') },
+  { name: 'new → new WebSocket', suites: newSuites, start: () => startProxyProcess('new', 'websocket') },
   { name: 'proxy as client', suites: clientSuites, command: `${process.execPath} ${proxyClientProgram}` },
 ];
 
@@ -64,14 +67,15 @@ export const targets: readonly Target[] = [...directTargets, ...proxyTargets];
 const proxyProgram = fileURLToPath(new URL('../proxy.js', import.meta.url));
 
 /** Starts the proxy as a process of its own, in front of a fixture. */
-async function startProxyProcess(era: 'old' | 'new', transport: 'http' | 'stdio'): Promise<Running> {
+async function startProxyProcess(era: 'old' | 'new', transport: 'http' | 'stdio' | 'websocket'): Promise<Running> {
   if (transport === 'stdio') {
     const args = [fixtureProgram, '--era', era, '--transport', 'stdio'];
     return startListening([proxyProgram, JSON.stringify({ command: process.execPath, args })]);
   }
   const fixture = await startFixtureProcess(era);
   try {
-    const proxy = await startListening([proxyProgram, JSON.stringify({ type: 'http', url: fixture.url })]);
+    const more = transport === 'websocket' ? ['--over-websocket'] : [];
+    const proxy = await startListening([proxyProgram, JSON.stringify({ type: 'http', url: fixture.url }), ...more]);
     return { url: proxy.url, close: async () => void (await Promise.all([proxy.close(), fixture.close()])) };
   } catch (error) {
     await fixture.close();

@@ -1,0 +1,238 @@
+// One WebSocket to a server and the JSON-RPC conversation on it, before and after its era is known. Which messages open it: `open.ts`.
+import type { Buffer } from 'node:buffer';
+import type { IncomingMessage } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { CallFailure, findResponseId, gone, isObject, metaKey, metaOf, Peer, UpstreamCall } from 'plugboard';
+import type { JsonObject, Log, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from 'plugboard';
+import { WebSocket } from 'ws';
+import type { RawData } from 'ws';
+import { Outbox } from '../outbox.ts';
+import type { ServerLimits } from './definition.ts';
+import type { ServerSettings } from './entry.ts';
+import { ownCaller } from './handshake.ts';
+import type { ListenSink } from './standing-request.ts';
+import { Throttle } from './throttle.ts';
+
+/** ms that a server has to answer a close. */
+const closeTimeout = 2000;
+
+/** What is heard of the server that belongs to no call. */
+export interface ChannelEvents {
+  notification(message: RpcNotification): void;
+  request(message: RpcRequest): Promise<RpcResponse>;
+}
+
+/** Thrown when the server refuses the handshake of WebSocket for good: to try again changes nothing. */
+export class Refused extends Error {}
+
+export interface ChannelInit {
+  readonly settings: ServerSettings;
+  readonly limits: ServerLimits;
+  readonly log: Log;
+}
+
+export class Channel {
+  readonly peer: Peer;
+  /** Resolves with the reason when the connection is gone. */
+  readonly ended: Promise<string>;
+  readonly #name: string;
+  readonly #ws: WebSocket;
+  readonly #outbox: Outbox;
+  readonly #listens = new Map<string, ListenSink>();
+  readonly #heartbeat: NodeJS.Timeout;
+  #why: string | undefined;
+  #closing = false;
+  #heard = true;
+
+  /** Connects. Rejects with an Error that says what to do; nothing is left open then. */
+  static async open(init: ChannelInit, events: ChannelEvents, signal: AbortSignal): Promise<Channel> {
+    const { url, headers } = init.settings;
+    const options = {
+      headers: { ...headers },
+      // A compressed message of a few bytes may be gigabytes.
+      perMessageDeflate: false,
+      maxPayload: init.limits.maxServerMessageBytes,
+      handshakeTimeout: init.limits.connectTimeout,
+      closeTimeout,
+    };
+    const ws = new WebSocket(url, ['mcp'], options);
+    let socket: Duplex | undefined;
+    ws.once('upgrade', (response) => (socket = response.socket));
+    await opened(ws, init.settings, signal);
+    return new Channel(ws, socket as Duplex, init, events);
+  }
+
+  private constructor(ws: WebSocket, socket: Duplex, { settings, limits, log }: ChannelInit, events: ChannelEvents) {
+    this.#ws = ws;
+    this.#name = settings.name;
+    const rubbish = new Throttle(log, settings.name);
+    this.#outbox = new Outbox(ws, socket, limits.maxQueuedBytes, {
+      drained: () => {},
+      overflow: () => this.#fail(`left more than ${limits.maxQueuedBytes} bytes unread`),
+    });
+    this.peer = new Peer({
+      send: (message) => this.write(message),
+      notification: (message) => events.notification(message),
+      request: (message) => events.request(message),
+      rubbish: (what) => this.#closing || rubbish.warn(settings.redact(`sent ${what}`)),
+    });
+    ws.on('message', (data: RawData, isBinary: boolean) => {
+      this.#heard = true;
+      if (isBinary) rubbish.warn('sent a binary message; it was dropped');
+      else this.#receive(data as Buffer);
+    });
+    ws.on('ping', () => (this.#heard = true));
+    ws.on('pong', () => (this.#heard = true));
+    ws.on('error', (error: Error) => (this.#why ??= `broke the connection: ${error.message}`));
+    this.ended = new Promise((resolve) => {
+      ws.on('close', (code: number, reason: Buffer) => {
+        clearInterval(this.#heartbeat);
+        rubbish.end();
+        const why = settings.redact(this.#why ?? `closed the connection${words(code, reason)}`);
+        this.peer.close(this.#closing ? stopped(this.#name) : gone(this.#name, why));
+        for (const sink of this.#listens.values()) sink.ended(why, false);
+        this.#listens.clear();
+        resolve(why);
+      });
+    });
+    this.#heartbeat = setInterval(() => this.#beat(limits.heartbeat), limits.heartbeat);
+    this.#heartbeat.unref();
+    ws.resume();
+  }
+
+  write(message: RpcMessage): void {
+    this.#outbox.write(JSON.stringify(message));
+  }
+
+  /** A request of our own, without a time limit. Rejects when the connection ends first. */
+  async ask(method: string, params: JsonObject): Promise<RpcResponse> {
+    const forEver = Number.POSITIVE_INFINITY;
+    const call = new UpstreamCall({ method, params, caller: ownCaller, timeout: forEver, maxTimeout: forEver });
+    this.peer.send(call);
+    return (await call.answer).message;
+  }
+
+  /** Sends a listen request and hands over what belongs to it; returns how to end it. */
+  listen(id: string, request: RpcMessage, sink: ListenSink): () => void {
+    this.#listens.set(id, sink);
+    this.write(request);
+    return () => {
+      if (this.#listens.delete(id))
+        this.peer.notify('notifications/cancelled', { requestId: id, reason: 'no longer needed' });
+    };
+  }
+
+  /** Fails open calls and closes; resolves when the socket is gone. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    this.peer.close(stopped(this.#name));
+    this.#ws.close(1000);
+    await this.ended;
+  }
+
+  #beat(heartbeat: number): void {
+    if (!this.#heard) this.#fail(`gave no sign of life for ${2 * heartbeat} ms`);
+    this.#heard = false;
+    if (this.#ws.readyState === WebSocket.OPEN) this.#ws.ping();
+  }
+
+  #fail(why: string): void {
+    this.#why ??= why;
+    this.#ws.terminate();
+  }
+
+  #receive(bytes: Buffer): void {
+    const message = this.#listens.size === 0 || findResponseId(bytes) !== undefined ? undefined : parsed(bytes);
+    if (message === undefined) this.peer.receiveBytes(bytes);
+    else if (!this.#takenByListen(message)) this.peer.receive(message);
+  }
+
+  /** True when a message belongs to a listen request: those have ids of their own kind, which the peer does not know. */
+  #takenByListen(message: JsonObject): boolean {
+    const params = message['params'];
+    const cancelled =
+      message['method'] === 'notifications/cancelled' && isObject(params) ? params['requestId'] : undefined;
+    const id =
+      message['method'] === undefined ? message['id'] : (metaOf(params)?.[metaKey.subscriptionId] ?? cancelled);
+    const sink = typeof id === 'string' ? this.#listens.get(id) : undefined;
+    sink?.message(message as unknown as RpcMessage);
+    return sink !== undefined;
+  }
+}
+
+/** Resolves when the WebSocket is open, still paused; rejects, with nothing left of it, when it cannot be opened or `signal` is aborted. */
+async function opened(ws: WebSocket, { name, shown, redact }: ServerSettings, signal: AbortSignal): Promise<void> {
+  const place = `server "${name}" at ${shown}`;
+  let giveUp = () => {};
+  try {
+    await new Promise<void>((resolve, reject) => {
+      giveUp = () => reject(signal.reason as Error);
+      // What the server says at once must not be heard before somebody listens.
+      ws.once('open', () => {
+        ws.pause();
+        resolve();
+      });
+      // It stays for good: an error that comes late is nobody's any more, and must not bring the process down.
+      ws.on('error', (error) => reject(new Error(redact(`${place} cannot be reached: ${advice(error)}`))));
+      ws.once('unexpected-response', (_request, response: IncomingMessage) => {
+        response.resume();
+        reject(refusal(place, response));
+      });
+      if (signal.aborted) giveUp();
+      else signal.addEventListener('abort', giveUp, { once: true });
+    });
+  } catch (error) {
+    ws.terminate();
+    throw error;
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+  }
+}
+
+function refusal(place: string, { statusCode: status = 0, headers }: IncomingMessage): Error {
+  if (status === 401 || status === 403)
+    return new Refused(
+      `${place} refused the connection (HTTP ${status}): correct its headers; signing in by OAuth is not possible over WebSocket`,
+    );
+  if (status >= 300 && status < 400)
+    return new Refused(
+      `${place} answered with a redirect (HTTP ${status}); configure the address it leads to: ${origin(headers.location)}`,
+    );
+  if (status === 404 || status === 426 || status === 200)
+    return new Refused(`${place} offers no WebSocket there (HTTP ${status}); correct its url`);
+  return new Error(`${place} refused the connection (HTTP ${status}); see its own log`);
+}
+
+/** Where a redirect leads, without what may be secret in it. */
+function origin(location: string | undefined): string {
+  if (location === undefined || !URL.canParse(location)) return 'unknown';
+  const { protocol, host, pathname } = new URL(location);
+  return `${protocol}//${host}${pathname}`;
+}
+
+function advice(error: NodeJS.ErrnoException): string {
+  if (error.code === 'ECONNREFUSED') return 'nobody listens there; start it, or correct its url';
+  if (error.code === 'ENOTFOUND') return 'its host name is not known; correct its url';
+  if (/subprotocol/i.test(error.message)) return `${error.message}; MCP over WebSocket needs the subprotocol "mcp"`;
+  return error.message;
+}
+
+function words(code: number, reason: Buffer): string {
+  const said = reason.toString('utf8').slice(0, 120);
+  if (code === 1006) return ' without a word';
+  return ` (code ${code}${said === '' ? '' : `: ${JSON.stringify(said)}`})`;
+}
+
+/** A message as an object; undefined when it is none. */
+function parsed(bytes: Buffer): JsonObject | undefined {
+  try {
+    const message: unknown = JSON.parse(bytes.toString('utf8'));
+    return isObject(message) ? message : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function stopped(server: string): CallFailure {
+  return new CallFailure('gone', `server "${server}" was stopped`);
+}
