@@ -22,6 +22,9 @@ const particulars: Readonly<Record<string, Partial<PluginSubject>>> = {
   websocket: { beside: { [folderOf('http')]: { port: 0 } }, variants: [{ port: 0 }] },
   upstream: {
     options: { servers: { scripted: { command: process.execPath, args: [scriptedServer()] } } },
+    // A server over WebSocket is made by the plugin that speaks it; nobody answers there.
+    beside: { [folderOf('websocket')]: { serve: false } },
+    variants: [{ servers: { far: { type: 'websocket', url: 'ws://127.0.0.1:1/ws' } } }],
   },
 };
 
