@@ -25,6 +25,9 @@ function inYaml(text: string, [section, key]: EntryPlace, value: JsonObject | fa
   }
   if (!isMap(document.getIn([section]))) document.setIn([section], document.createNode(sectionBefore(section)));
   document.setIn([section, key], document.createNode(value));
+  const entries: unknown = document.getIn([section], true);
+  // A section that begins as `{}` goes on as people write it.
+  if (isMap(entries) && entries.items.length === 1) entries.flow = false;
   return document.toString({ lineWidth: 0 });
 }
 

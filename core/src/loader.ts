@@ -99,8 +99,7 @@ function entryOfPath(key: string, directory: string): Entry {
 }
 
 function entryOfPackage(name: string, key: string, directory: string): Entry {
-  const above = [directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders);
-  const folders = [...new Set([path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules'), ...above])];
+  const folders = pluginFolders(directory);
   for (const folder of folders) {
     const target = path.join(folder, name);
     if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined)
@@ -123,6 +122,37 @@ function packageFolders(start: string): string[] {
     if (path.basename(folder) !== 'node_modules') folders.push(path.join(folder, 'node_modules'));
     if (folder === path.dirname(folder)) return folders;
   }
+}
+
+/** A plugin's package that is there, loaded or not. */
+export interface PresentPlugin {
+  readonly id: string;
+  readonly description: string;
+}
+
+/** The plugins of this project's scope that are installed where {@link loadPlugin} looks. Nothing of them is run. */
+export function presentPlugins(directory: string): PresentPlugin[] {
+  const found = new Map<string, PresentPlugin>();
+  for (const folder of pluginFolders(directory)) {
+    for (const name of ownPackages(folder)) {
+      try {
+        const manifest: unknown = JSON.parse(readFileSync(path.join(folder, name, 'package.json'), 'utf8'));
+        const own = isObject(manifest) && isObject(manifest['plugboard']) ? manifest['plugboard'] : {};
+        const { id } = own;
+        if (!isObject(manifest) || typeof id !== 'string' || found.has(id)) continue;
+        found.set(id, { id, description: String(manifest['description'] ?? '') });
+      } catch {
+        // Not a package, or not a plugin.
+      }
+    }
+  }
+  return [...found.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Folders of packages, in the order in which they are looked through. */
+function pluginFolders(directory: string): string[] {
+  const above = [directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders);
+  return [...new Set([path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules'), ...above])];
 }
 
 function ownPackages(folder: string): string[] {

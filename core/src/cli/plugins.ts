@@ -1,14 +1,17 @@
 // `plugboard add`, `remove`, `update`, `install`, `list` and `outdated`: the plugins of a configuration. How they are installed: `../install/`.
+import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { configFileNames, findConfigFile, loadConfig } from '../config.ts';
+import { checkOptions, configFileNames, findConfigFile, loadConfig } from '../config.ts';
 import type { Config } from '../config.ts';
 import { withMember } from '../config-edit.ts';
 import { PlugboardError } from '../errors.ts';
 import { Installation } from '../install/installation.ts';
 import type { InstallPolicy } from '../install/policy.ts';
+import { loadPlugin, presentPlugins } from '../loader.ts';
 import { lockFileOf, readLockFile } from '../lock-file.ts';
 import type { JsonObject } from '../protocol/messages.ts';
 import { isObject } from '../protocol/messages.ts';
+import { replaceFile } from '../replace-file.ts';
 import { readIndexes } from '../registry/indexes.ts';
 import type { Indexes } from '../registry/indexes.ts';
 import { choosePlugin, newestFor } from '../registry/choose.ts';
@@ -42,15 +45,51 @@ interface Place {
 export async function add(names: readonly string[], options: AddOptions, output: Console): Promise<number> {
   const place = await findPlace(options.config);
   const indexes = await indexesOf(place, options, output);
-  const servers = names.filter((name) => isServer(name, indexes, options));
+  const present = new Set(presentPlugins(path.dirname(place.file)).map(({ id }) => id));
+  const here = names.filter((name) => options.server !== true && present.has(name));
+  const servers = names.filter((name) => !here.includes(name) && isServer(name, indexes, options));
+  for (const id of here) await configureOnly(id, place, options, output);
   const plugins = names
-    .filter((name) => !servers.includes(name))
+    .filter((name) => !servers.includes(name) && !here.includes(name))
     .map((name) => choosePlugin(name, indexes, place.config?.registry.scripts ?? []));
   const written = [];
   for (const name of servers) written.push(await addServer(name, { file: place.file, indexes, options }, output));
   if (plugins.length > 0) await addPlugins(plugins, place, options, output);
   else if (output.json) output.printJson({ servers: written });
   return exitCodes.ok;
+}
+
+/** A plugin that is installed beside the core, or by the user's own package.json, only has to be configured. */
+async function configureOnly(id: string, { file, config }: Place, options: AddOptions, output: Console): Promise<void> {
+  if (config?.plugins.some(({ key }) => key === id) === true && options.options === undefined)
+    throw new PlugboardError('CONFIG_EXISTS', `${file}: plugins.${id} is there already`);
+  const before = config === undefined ? firstText(file) : await readFile(file, 'utf8');
+  const text = withMember(before, file, ['plugins', id], readOptions(options.options) ?? {});
+  await replaceFile(file, text, 0o644);
+  const problems = await loadConfig(file, { tolerant: true }).then(
+    (next) => optionProblems(id, next),
+    (error: Error) => error.message,
+  );
+  if (problems !== undefined) {
+    if (config === undefined) await rm(file, { force: true });
+    else await replaceFile(file, before, 0o644);
+    throw new PlugboardError('PLUGIN_OPTIONS', `${problems}; give them with --options '{"…": …}'`);
+  }
+  if (output.json) output.printJson({ configured: id });
+  else output.print(`${output.paint('green', '✔')} ${id} is installed already, and now configured in ${file}`);
+}
+
+/** What is wrong with a plugin's options, or undefined. */
+async function optionProblems(id: string, config: Config): Promise<string | undefined> {
+  const entry = config.plugins.find(({ key }) => key === id);
+  const { plugin } = await loadPlugin(id, config.directory);
+  if (entry === undefined || plugin.options === undefined) return undefined;
+  try {
+    checkOptions(config, entry, plugin.options);
+    return undefined;
+  } catch (error) {
+    return (error as Error).message;
+  }
 }
 
 async function addPlugins(

@@ -35,7 +35,22 @@ export async function printSnippets(running: Running, output: Console): Promise<
   output.print(JSON.stringify(clientBlock(config.name, url, board.protected), undefined, 2));
   heading('Call one');
   output.print(commandLine(running, name, tools));
+  await printAvailable(running, output);
   output.print(`\n${output.paint('dim', 'Ctrl-C stops the proxy and everything it started.')}`);
+}
+
+/** Plugins that are installed and not in use, with the command that takes them. */
+async function printAvailable({ config, options }: Running, output: Console): Promise<void> {
+  const { presentPlugins } = await import('../loader.ts');
+  const used = new Set(config.plugins.map(({ key }) => key.replace(/^@plugboard\//, '')));
+  const unused = presentPlugins(config.directory).filter(({ id }) => !used.has(id));
+  if (unused.length === 0) return;
+  output.print(`\n${output.paint('bold', 'Also here')}`);
+  const width = Math.max(...unused.map(({ id }) => id.length));
+  for (const { id, description } of unused)
+    output.print(`${id.padEnd(width)}  ${description.replace(/^Plugboard \w+: /, '')}`);
+  const file = options.config === undefined ? '' : ` --config ${options.config}`;
+  output.print(output.paint('dim', `npx plugboard add ${unused[0]?.id ?? 'ID'}${file}`));
 }
 
 /** A tools/list as one request of the new era (2026-07-28, basic protocol: stateless, its envelope in `_meta`). */
