@@ -140,7 +140,8 @@ export function presentPlugins(directory: string): PresentPlugin[] {
         const own = isObject(manifest) && isObject(manifest['plugboard']) ? manifest['plugboard'] : {};
         const { id } = own;
         if (!isObject(manifest) || typeof id !== 'string' || found.has(id)) continue;
-        found.set(id, { id, description: String(manifest['description'] ?? '') });
+        const { description } = manifest;
+        found.set(id, { id, description: typeof description === 'string' ? description : '' });
       } catch {
         // Not a package, or not a plugin.
       }
