@@ -417,7 +417,8 @@ test('init, doctor, up: what is printed works as it is printed', async (t) => {
   t.is(block.mcpServers.plugboard['type'], 'http');
   t.regex(String(block.mcpServers.plugboard['url']), /^http:\/\/127\.0\.0\.1:\d+\/mcp$/);
 
-  const command = section('Call one', 'Ctrl-C');
+  t.regex(printed, /Also here\n(?:.*\n)*github +GitHub through its API/);
+  const command = section('Call one', 'Also here');
   t.regex(command, /^npx plugboard call /);
   const call = await finish(
     start(['-c', command.replace('npx plugboard', `'${process.execPath}' '${main}'`)], { cwd }, 'sh'),

@@ -13,7 +13,18 @@ import {
 import { dirname, join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import type { JsonObject } from 'plugboard';
-import { folders, git, gitTest as test, mustGit, open, plainEnv, repository, trap, write } from './stand.ts';
+import {
+  folders,
+  git,
+  gitTest as test,
+  mustGit,
+  serialGitTest as serialTest,
+  open,
+  plainEnv,
+  repository,
+  trap,
+  write,
+} from './stand.ts';
 import type { Client, Trap } from './stand.ts';
 
 /** Every tool, with arguments that make it go as far as it can. */
@@ -251,7 +262,7 @@ for (const [name, { set, spring, refused }] of Object.entries(snares)) {
   });
 }
 
-test('not run: what the environment and the home of the proxy ask for', async (t) => {
+serialTest('not run: what the environment and the home of the proxy ask for', async (t) => {
   t.timeout(300_000);
   const { root, outside } = folders(t);
   const repo = repository(join(root, 'repo'));

@@ -17,6 +17,8 @@ const temporary = mkdtempSync(join(tmpdir(), 'git-plugin-test-'));
 process.env['TMPDIR'] = temporary;
 test.after.always(() => rmSync(temporary, { recursive: true, force: true }));
 
+const leftovers = (folder: string) => readdirSync(folder).filter((name) => name.startsWith('plugboard-git-'));
+
 const textOf = (url: string) => readFileSync(new URL(url, import.meta.url), 'utf8');
 
 /** The tools of `mcp-server-git`: their arguments, `?` behind those that may be left out. */
@@ -167,10 +169,7 @@ gitTest('a task works in its own folder, and leaves nothing when it ends', async
   );
   t.is(mustGit(join(root, 'common'), 'branch', '--list', 'branch-*').split('\n').length, 8);
   await Promise.all([first.close(), second.close(), third.close()]);
-  t.deepEqual(
-    readdirSync(temporary).filter((name) => name.startsWith('plugboard-git-')),
-    [],
-  );
+  t.deepEqual(leftovers(temporary), []);
   await t.throwsAsync(connect(await register({ root: join(root, 'nowhere') })), {
     message: /^the root .*nowhere cannot be used: create it/,
   });
@@ -178,20 +177,28 @@ gitTest('a task works in its own folder, and leaves nothing when it ends', async
 
 gitTest('through a proxy: the tools are offered and work', async (t) => {
   t.timeout(180_000);
-  const { root } = folders(t);
+  const { root, outside } = folders(t);
   const repo = repository(join(root, 'repo'));
-  const proxy = await startProxy({ plugins: { http: { port: 0 }, git: { root, author } } });
+  const proxy = await startProxy(
+    { plugins: { http: { port: 0 }, git: { root, author } } },
+    { env: { TMPDIR: outside } },
+  );
   t.teardown(() => proxy.close());
   const client = new Client({ name: 'test', version: '1.0.0' });
   await client.connect(new StreamableHTTPClientTransport(new URL(proxy.url)));
   t.teardown(() => client.close());
+  // Prefix of the server and name of the tool.
   const call = (name: string, args: JsonObject) =>
-    client.callTool({ name: `git_${name}`, arguments: { repo_path: 'repo', ...args } });
+    client.callTool({ name: `git_git_${name}`, arguments: { repo_path: 'repo', ...args } });
   write(repo, { 'new.txt': 'x' });
-  const status = await call('git_status', {});
+  const status = await call('status', {});
   t.like(status['structuredContent'], { branch: 'main', untracked: ['new.txt'] });
-  t.falsy((await call('git_add', { files: ['new.txt'] }))['isError']);
-  t.falsy((await call('git_commit', { message: 'Through the proxy' }))['isError']);
+  t.falsy((await call('add', { files: ['new.txt'] }))['isError']);
+  t.falsy((await call('commit', { message: 'Through the proxy' }))['isError']);
+  t.true(leftovers(outside).length > 0, 'it keeps what it needs again');
   t.is(mustGit(repo, 'log', '-1', '--format=%s %an'), 'Through the proxy Task Agent');
-  t.true((await call('git_status', { repo_path: '..' }))['isError']);
+  t.true((await call('status', { repo_path: '..' }))['isError']);
+  await client.close();
+  await proxy.stop();
+  t.deepEqual(leftovers(outside), []);
 });

@@ -13,7 +13,10 @@ import plugin from '../src/index.ts';
 const installed = spawnSync('git', ['--version']).status === 0;
 
 /** A test that needs git; left out where it is not installed (Debian: `apt-get install git`). */
-export const gitTest: TestFn | TestFn['skip'] = installed ? test : test.skip;
+export const gitTest = (installed ? test : test.skip) as TestFn;
+
+/** The same, while no other test of its file runs. */
+export const serialGitTest = (installed ? test.serial : test.serial.skip) as TestFn;
 
 export interface Outcome {
   readonly text: string;
