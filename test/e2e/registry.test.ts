@@ -1,6 +1,7 @@
 // Plugins by npm, end to end: published, found, installed in a clean folder, added to a running proxy, updated, taken back, removed.
-import { execFile } from 'node:child_process';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -255,6 +256,7 @@ test('what is not what it should be is refused with its own words, nothing of it
   const token = await registry.user('stranger');
   const folder = await folderFor(t);
   await run('npm', ['install', 'plugboard', '--prefix', folder], { cwd: folder, env: registry.env, maxBuffer: 1e8 });
+  await installAtOnce(t, registry);
   const index = path.join(folder, 'index.json');
   const configuration = (more: string) => `plugins: {}\nregistry: { indexes: ["file://${index}"]${more} }\n`;
   const marker = path.join(folder, 'ran');
@@ -325,4 +327,33 @@ async function integrityOf(registry: Registry, version: string): Promise<string>
     versions: Record<string, { dist: { integrity: string } }>;
   };
   return document.versions[version]?.dist.integrity ?? '';
+}
+
+/** Two installations at once come one after the other; one that is killed leaves what was there, and does not stand in the way. */
+async function installAtOnce(t: ExecutionContext, registry: Registry): Promise<void> {
+  const folder = await folderFor(t);
+  await run('npm', ['install', 'plugboard', '--prefix', folder], { cwd: folder, env: registry.env, maxBuffer: 1e8 });
+  const both = await Promise.all(['http', 'memory'].map((id) => plugboard(folder, registry, 'add', id, '--yes')));
+  t.deepEqual(
+    both.map(({ code }) => code),
+    [0, 0],
+    both.map(({ stderr }) => stderr).join(),
+  );
+  const listed = async () => {
+    const { stdout } = await plugboard(folder, registry, 'list', '--json');
+    return (JSON.parse(stdout) as { plugins: { id: string; version?: string }[] }).plugins.map(({ id }) => id).sort();
+  };
+  t.deepEqual(await listed(), ['http', 'memory']);
+  const before = await readFile(path.join(folder, 'plugboard.lock'), 'utf8');
+  const program = path.join(folder, 'node_modules', '.bin', 'plugboard');
+  const killed = spawn(program, ['add', 'filesystem', '--yes'], { cwd: folder, env: registry.env, stdio: 'ignore' });
+  const building = path.join(folder, '.plugboard', 'plugins');
+  await until('it has begun', async () => (await readdir(building)).some((name) => name.startsWith('building-')));
+  killed.kill('SIGKILL');
+  await once(killed, 'exit');
+  t.is(await readFile(path.join(folder, 'plugboard.lock'), 'utf8'), before);
+  t.deepEqual(await listed(), ['http', 'memory']);
+  const again = await plugboard(folder, registry, 'add', 'filesystem', '--options', '{"root": "."}', '--yes');
+  t.is(again.code, 0, again.stderr);
+  t.deepEqual(await listed(), ['filesystem', 'http', 'memory']);
 }

@@ -75,6 +75,17 @@ const run = promisify(execFile);
 
 /** Starts a server of this version in a temporary folder, on a free port of 127.0.0.1. */
 export async function startServer(version: Version, options: ServerOptions = {}): Promise<PostgresServer> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await startOnce(version, options);
+    } catch (error) {
+      // It cannot find a port by itself, so that somebody else may take the one that was free.
+      if (attempt === 5 || !/Address already in use/.test(String(error))) throw error;
+    }
+  }
+}
+
+async function startOnce(version: Version, options: ServerOptions): Promise<PostgresServer> {
   const bin = version.folder;
   if (bin === undefined) throw new Error(version.missing);
   const folder = await mkdtemp(path.join(tmpdir(), `plugboard-postgres-${version.name}-`));
@@ -142,14 +153,19 @@ export async function startServer(version: Version, options: ServerOptions = {})
       await rm(folder, { recursive: true, force: true });
     },
   };
-  await until(
-    () => `the server does not start: ${log}`,
-    async () => {
-      if (child.exitCode !== null) throw new Error(`the server ended: ${log}`);
-      return server.sql('SELECT 1').catch(() => false as const);
-    },
-  );
-  return server;
+  try {
+    await until(
+      () => `the server does not start: ${log}`,
+      async () => {
+        if (child.exitCode !== null) throw new Error(`the server ended: ${log}`);
+        return server.sql('SELECT 1').catch(() => false as const);
+      },
+    );
+    return server;
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
 /** PostgreSQL refuses to run as root: then it runs as somebody who may do nothing. */
