@@ -3,6 +3,7 @@ import type { Bench } from '../bench.ts';
 import type { Proxy } from '../targets/proxy.ts';
 import { measureBlob } from './blob.ts';
 import { measureHttp } from './http.ts';
+import { measureInstalled } from './installed.ts';
 import { measureLatency } from './latency.ts';
 import { measureList } from './list.ts';
 import { measurePlugins } from './plugins.ts';
@@ -35,5 +36,6 @@ export const entries: readonly Entry[] = [
     measure: measureWebSocket,
   },
   { name: 'tasks', about: 'a thousand tasks with toolsets of their own', needs: 'start', measure: measureTasks },
+  { name: 'installed', about: 'what plugins cost a start; searching', needs: 'start', measure: measureInstalled },
   { name: 'start', about: 'from process start to the first list', needs: 'start', measure: measureStart },
 ];
