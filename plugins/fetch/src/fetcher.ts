@@ -1,4 +1,5 @@
 // From a URL to the text that an agent reads, for one lease. How it is cut into parts is in `tool.ts`.
+import { Turns } from 'plugboard';
 import { setMaxListeners } from 'node:events';
 import { decodeText, header, looksBinary, readBody } from './body.ts';
 import { Exchange, systemResolve } from './exchange.ts';
@@ -10,7 +11,6 @@ import { Policy } from './policy.ts';
 import { Robots } from './robots.ts';
 import { Refusal } from './settings.ts';
 import type { Settings } from './settings.ts';
-import { Turns } from './turns.ts';
 
 export interface Page {
   /** Where it was found in the end. */

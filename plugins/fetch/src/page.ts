@@ -1,8 +1,8 @@
 // Converting a page in a thread of its own, within time and memory: pages are written by anybody.
+import { Turns } from 'plugboard';
 import { Worker } from 'node:worker_threads';
 import type { Article } from './markdown.ts';
 import { Refusal } from './settings.ts';
-import { Turns } from './turns.ts';
 
 export interface Converted extends Article {
   /** True when only the bare text could be had. */

@@ -2,6 +2,7 @@
 import { setMaxListeners } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Turns } from 'plugboard';
 import type { LeaseKey } from 'plugboard';
 import { Git } from './git.ts';
 import { ObjectFolders } from './object-folders.ts';
@@ -12,7 +13,6 @@ import type { Setting } from './safe-config.ts';
 import { Refusal } from './settings.ts';
 import type { Settings } from './settings.ts';
 import { makeShadow } from './shadow.ts';
-import { Turns } from './turns.ts';
 
 /** Programs of one task at once. */
 const callsAtOnce = 4;

@@ -1,13 +1,11 @@
 // What each message of the client leads to: at the board, in a session of the old era or by its envelope in the new one. No streams here.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Answer, isRequestId, rpcCode } from 'plugboard';
+import { Answer, claimsEnvelope, isRequestId, missingEnvelope, readEnvelope, rpcCode, sortMessage } from 'plugboard';
 import type { BoardApi, Envelope, Log, RequestId, RpcNotification, RpcRequest, RpcResponse, Session } from 'plugboard';
 import type { Admission } from './admission.ts';
 import { Batch, Call } from './call.ts';
 import type { CallOwner } from './call.ts';
-import { claimsEnvelope, missingEnvelope, readEnvelope } from './envelope.ts';
 import type { LineWriter } from './line-writer.ts';
-import { sort } from './message.ts';
 
 /** The one revision that has batches, and how long one may be. */
 const batchVersion = '2025-03-26';
@@ -91,7 +89,7 @@ export class Conversation implements CallOwner {
   }
 
   #receiveOne(value: unknown): void {
-    const sorted = sort(value);
+    const sorted = sortMessage(value);
     if (sorted.kind === 'request') this.#request(sorted.message);
     else if (sorted.kind === 'notification') this.#notification(sorted.message);
     else if (sorted.kind === 'response') this.#response(sorted.message);
@@ -105,7 +103,7 @@ export class Conversation implements CallOwner {
       return this.refuse(undefined, `Only a session of protocol version ${batchVersion} has batches`);
     if (values.length === 0 || values.length > maxBatch)
       return this.refuse(undefined, `A batch has 1 to ${maxBatch} messages`);
-    const sorted = values.map(sort);
+    const sorted = values.map(sortMessage);
     const invalid = sorted.find((each) => each.kind === 'invalid');
     if (invalid !== undefined) return this.refuse(undefined, `A message of the batch is invalid: ${invalid.why}`);
     if (sorted.some((each) => claimsEnvelope((each as { message: { params?: unknown } }).message.params))) {

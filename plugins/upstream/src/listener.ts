@@ -1,8 +1,6 @@
 // Keeps one `subscriptions/listen` request open with the newest filter (2026-07-28, subscriptions). How a request travels is its carrier's business.
-import { isNotification, isObject, metaKey, rpcCode } from 'plugboard';
+import { Backoff, isNotification, isObject, metaKey, ownEnvelope, rpcCode } from 'plugboard';
 import type { JsonObject, ListenFilter, Log, RpcMessage, RpcNotification, RpcRequest } from 'plugboard';
-import { Backoff } from './backoff.ts';
-import { ownEnvelope } from './handshake.ts';
 
 /** What the carrier of a listen request reports. */
 export interface ListenSink {

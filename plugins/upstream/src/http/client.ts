@@ -1,7 +1,6 @@
 // The HTTP side of one connection: its headers, its requests under way, handshake round trips. Which messages are sent is not decided here.
-import { isObject } from 'plugboard';
+import { isObject, proxyIdentity } from 'plugboard';
 import type { RpcRequest, RpcResponse } from 'plugboard';
-import { identity } from '../identity.ts';
 import type { HttpSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
 import type { Authorizer } from '../oauth/authorizer.ts';
@@ -61,7 +60,10 @@ export class HttpClient {
     this.#lanes = lanes;
     this.#path = settings.path;
     const agent = settings.headers.some((each, index) => index % 2 === 0 && each.toLowerCase() === 'user-agent');
-    const common = [...settings.headers, ...(agent ? [] : ['user-agent', `${identity.name}/${identity.version}`])];
+    const common = [
+      ...settings.headers,
+      ...(agent ? [] : ['user-agent', `${proxyIdentity.name}/${proxyIdentity.version}`]),
+    ];
     this.postHeaders = [...common, 'content-type', 'application/json', 'accept', 'application/json, text/event-stream'];
     this.streamHeaders = [...common, 'accept', 'text/event-stream'];
   }

@@ -1,7 +1,14 @@
 // Routes what an HTTP server sends, on whatever stream it comes: answers to their calls, side messages to call or core, requests to the client.
 import { Answer, findResponseId, isNotification, isObject, isRequest, rpcCode } from 'plugboard';
-import type { CallFailure, RequestId, RpcNotification, RpcRequest, RpcResponse, UpstreamCall } from 'plugboard';
-import type { EventGate } from '../event-gate.ts';
+import type {
+  CallFailure,
+  EventGate,
+  RequestId,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+  UpstreamCall,
+} from 'plugboard';
 
 export interface InboxInit {
   readonly gate: EventGate;

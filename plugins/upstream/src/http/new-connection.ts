@@ -1,7 +1,8 @@
 // An open connection to an HTTP server of the new era (2026-07-28): no session, a POST per request, one listen stream.
-import { Answer, CallFailure, isObject, metaKey, metaOf } from 'plugboard';
+import { Answer, CallFailure, isObject, metaKey, metaOf, newVersion, Throttle } from 'plugboard';
 import type {
   Connection,
+  EventGate,
   JsonObject,
   ListenFilter,
   RpcMessage,
@@ -10,12 +11,9 @@ import type {
   Tool,
   UpstreamCall,
 } from 'plugboard';
-import type { EventGate } from '../event-gate.ts';
-import { newVersion } from '../handshake.ts';
 import { Listener } from '../listener.ts';
 import type { ListenSink } from '../listener.ts';
 import type { Shared } from '../shared.ts';
-import { Throttle } from '../throttle.ts';
 import { errorIn } from './client.ts';
 import type { HttpClient, Posted } from './client.ts';
 import type { Reply, ReplySink, Sent } from './exchange.ts';

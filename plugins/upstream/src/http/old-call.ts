@@ -1,7 +1,6 @@
 // One call over Streamable HTTP in the old era: POST, answer or event stream, resuming a stream that broke off. Sessions are its connection's business.
-import { Answer, CallFailure } from 'plugboard';
+import { Answer, Backoff, CallFailure } from 'plugboard';
 import type { CancelReason, UpstreamCall } from 'plugboard';
-import { Backoff } from '../backoff.ts';
 import type { HttpClient } from './client.ts';
 import { errorIn } from './client.ts';
 import type { Reply, ReplySink, Sent } from './exchange.ts';

@@ -1,10 +1,17 @@
 // An open connection over Streamable HTTP in the old era: the session, its renewal, its standing stream. Single calls are in `old-call.ts`.
-import { CallFailure } from 'plugboard';
-import type { Connection, JsonObject, LeaseKey, ListenFilter, RpcMessage, ServerInfo, UpstreamCall } from 'plugboard';
+import { CallFailure, Throttle } from 'plugboard';
+import type {
+  Connection,
+  EventGate,
+  JsonObject,
+  LeaseKey,
+  ListenFilter,
+  RpcMessage,
+  ServerInfo,
+  UpstreamCall,
+} from 'plugboard';
 import { Attempt, pause } from '../attempt.ts';
-import type { EventGate } from '../event-gate.ts';
 import type { Shared } from '../shared.ts';
-import { Throttle } from '../throttle.ts';
 import type { HttpClient } from './client.ts';
 import { Inbox } from './inbox.ts';
 import { OldCall } from './old-call.ts';

@@ -1,8 +1,8 @@
 // Opening a session of the old era over Streamable HTTP: `initialize`, `initialized`, and the headers that name the session afterwards.
+import { initializeParams, readInitialize } from 'plugboard';
 import type { LeaseKey, RpcRequest, ServerInfo } from 'plugboard';
 import { pause } from '../attempt.ts';
 import type { Attempt } from '../attempt.ts';
-import { initializeParams, readInitialize } from '../handshake.ts';
 import type { HttpClient } from './client.ts';
 import { headerOf } from './exchange.ts';
 import type { Reply } from './exchange.ts';

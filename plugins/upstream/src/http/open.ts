@@ -1,9 +1,7 @@
 // Opens an HTTP server: finds out its era and transport, shakes hands.
-import type { Connection, ConnectionEvents, LeaseKey, RpcRequest } from 'plugboard';
+import { EventGate, newVersion, ownEnvelope, readDiscovery, WrongEra } from 'plugboard';
+import type { Connection, ConnectionEvents, Discovery, LeaseKey, RpcRequest } from 'plugboard';
 import { Attempt } from '../attempt.ts';
-import { EventGate } from '../event-gate.ts';
-import { newVersion, ownEnvelope, readDiscovery, WrongEra } from '../handshake.ts';
-import type { Discovery } from '../handshake.ts';
 import type { HttpSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
 import type { Verdict } from '../verdicts.ts';

@@ -1,11 +1,8 @@
 // An open connection over the HTTP+SSE transport of 2024-11-05: one event stream for everything the server says, POSTs for what we say.
-import { CallFailure, UpstreamCall } from 'plugboard';
-import type { Connection, JsonObject, LeaseKey, ListenFilter, RpcMessage, ServerInfo } from 'plugboard';
+import { CallFailure, initializeParams, ownCaller, readInitialize, Throttle, UpstreamCall } from 'plugboard';
+import type { Connection, EventGate, JsonObject, LeaseKey, ListenFilter, RpcMessage, ServerInfo } from 'plugboard';
 import type { Attempt } from '../attempt.ts';
-import type { EventGate } from '../event-gate.ts';
-import { initializeParams, ownCaller, readInitialize } from '../handshake.ts';
 import type { Shared } from '../shared.ts';
-import { Throttle } from '../throttle.ts';
 import type { HttpClient } from './client.ts';
 import type { Reply } from './exchange.ts';
 import { explain } from './failures.ts';

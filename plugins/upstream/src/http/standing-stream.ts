@@ -1,6 +1,6 @@
 // The GET stream of an old-era session, for messages that belong to no request (2025-11-25, Streamable HTTP). Messages are not read here.
+import { Backoff } from 'plugboard';
 import type { Log } from 'plugboard';
-import { Backoff } from '../backoff.ts';
 import type { HttpClient } from './client.ts';
 import type { Reply, Sent } from './exchange.ts';
 import { explain, isUnreachable } from './failures.ts';

@@ -1,12 +1,20 @@
 // A child and the JSON-RPC conversation with it, before and after its era is known. Which messages open a server is in `open.ts`.
-import { CallFailure, findResponseId, gone, isObject, metaKey, metaOf, Peer, UpstreamCall } from 'plugboard';
-import type { JsonObject, RpcMessage, RpcResponse } from 'plugboard';
-import type { EventGate } from '../event-gate.ts';
-import { ownCaller } from '../handshake.ts';
+import {
+  CallFailure,
+  findResponseId,
+  gone,
+  isObject,
+  metaKey,
+  metaOf,
+  ownCaller,
+  Peer,
+  Throttle,
+  UpstreamCall,
+} from 'plugboard';
+import type { EventGate, JsonObject, RpcMessage, RpcResponse } from 'plugboard';
 import type { ListenSink } from '../listener.ts';
 import type { StdioSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
-import { Throttle } from '../throttle.ts';
 import { Child } from './child.ts';
 
 export class StdioChannel {

@@ -1,6 +1,5 @@
 // An open connection to a child. How it was opened is in `open.ts`.
-import type { Connection, Era, JsonObject, ListenFilter, ServerInfo, UpstreamCall } from 'plugboard';
-import type { EventGate } from '../event-gate.ts';
+import type { Connection, Era, EventGate, JsonObject, ListenFilter, ServerInfo, UpstreamCall } from 'plugboard';
 import { Listener } from '../listener.ts';
 import type { StdioSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';

@@ -1,16 +1,24 @@
 // Opens a stdio server: starts it, finds out its era, shakes hands.
-import type { Connection, ConnectionEvents, Era, LeaseKey, RpcErrorBody, RpcResponse, ServerInfo } from 'plugboard';
-import { Attempt, within } from '../attempt.ts';
-import { EventGate } from '../event-gate.ts';
 import {
+  EventGate,
   initializeParams,
   isPoliteRefusal,
   ownEnvelope,
   readDiscovery,
   readInitialize,
   WrongEra,
-} from '../handshake.ts';
-import type { Discovery } from '../handshake.ts';
+} from 'plugboard';
+import type {
+  Connection,
+  ConnectionEvents,
+  Discovery,
+  Era,
+  LeaseKey,
+  RpcErrorBody,
+  RpcResponse,
+  ServerInfo,
+} from 'plugboard';
+import { Attempt, within } from '../attempt.ts';
 import type { StdioSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
 import { StdioChannel } from './channel.ts';

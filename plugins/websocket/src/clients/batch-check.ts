@@ -1,15 +1,13 @@
 // Whether an array of messages is a batch that may be carried out. All of it is checked before any of it is handed over.
-import type { RequestId, RpcRequest, Session } from 'plugboard';
-import { claimsEnvelope } from './envelope.ts';
-import { sort } from './message.ts';
-import type { Sorted } from './message.ts';
+import { claimsEnvelope, sortMessage } from 'plugboard';
+import type { RequestId, RpcRequest, Session, SortedMessage } from 'plugboard';
 
 /** The one revision that has batches, and how long one may be. */
 const batchVersion = '2025-03-26';
 const maxBatch = 100;
 
 export interface CheckedBatch {
-  readonly messages: readonly Sorted[];
+  readonly messages: readonly SortedMessage[];
   readonly requests: readonly RpcRequest[];
 }
 
@@ -21,7 +19,7 @@ export function checkBatch(
 ): CheckedBatch | string {
   if (session.protocolVersion !== batchVersion) return `Only a session of protocol version ${batchVersion} has batches`;
   if (values.length === 0 || values.length > maxBatch) return `A batch has 1 to ${maxBatch} messages`;
-  const messages = values.map(sort);
+  const messages = values.map(sortMessage);
   const invalid = messages.find((each) => each.kind === 'invalid');
   if (invalid !== undefined) return `A message of the batch is invalid: ${invalid.why}`;
   if (messages.some((each) => each.kind !== 'invalid' && claimsEnvelope((each.message as { params?: unknown }).params)))

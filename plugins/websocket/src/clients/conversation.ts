@@ -1,6 +1,6 @@
 // What each message of a client leads to: at the board, in a session of the old era or by its envelope in the new one. No sockets here.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Answer, isRequestId, rpcCode } from 'plugboard';
+import { Answer, claimsEnvelope, isRequestId, missingEnvelope, readEnvelope, rpcCode, sortMessage } from 'plugboard';
 import type { BoardApi, Envelope, Log, RequestId, RpcNotification, RpcRequest, RpcResponse, Session } from 'plugboard';
 import type { Outbox } from '../outbox.ts';
 import { isUnauthorized } from './admission.ts';
@@ -8,9 +8,7 @@ import type { Admission } from './admission.ts';
 import { checkBatch } from './batch-check.ts';
 import { Batch, Call, tell } from './call.ts';
 import type { CallOwner } from './call.ts';
-import { claimsEnvelope, missingEnvelope, readEnvelope } from './envelope.ts';
 import { Followed } from './followed.ts';
-import { sort } from './message.ts';
 import { Turns } from './turns.ts';
 
 export interface ConversationInit {
@@ -71,7 +69,7 @@ export class Conversation implements CallOwner {
       this.#receiveBatch(value);
       return;
     }
-    const sorted = sort(value);
+    const sorted = sortMessage(value);
     if (sorted.kind === 'request') this.#request(sorted.message);
     else if (sorted.kind === 'notification') this.#notification(sorted.message);
     else if (sorted.kind === 'response') this.#response(sorted.message);

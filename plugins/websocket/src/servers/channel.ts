@@ -2,16 +2,25 @@
 import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { CallFailure, findResponseId, gone, isObject, metaKey, metaOf, Peer, UpstreamCall } from 'plugboard';
+import {
+  CallFailure,
+  findResponseId,
+  gone,
+  isObject,
+  metaKey,
+  metaOf,
+  ownCaller,
+  Peer,
+  Throttle,
+  UpstreamCall,
+} from 'plugboard';
 import type { JsonObject, Log, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from 'plugboard';
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
 import { Outbox } from '../outbox.ts';
 import type { ServerLimits } from './definition.ts';
 import type { ServerSettings } from './entry.ts';
-import { ownCaller } from './handshake.ts';
 import type { ListenSink } from './standing-request.ts';
-import { Throttle } from './throttle.ts';
 
 /** ms that a server has to answer a close. */
 const closeTimeout = 2000;

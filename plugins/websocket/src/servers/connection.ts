@@ -1,11 +1,18 @@
 // An open connection to a server. It outlives the socket below it: when that breaks, another is opened and what was subscribed is asked for again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CallFailure, gone, isObject } from 'plugboard';
-import type { Connection, Era, JsonObject, ListenFilter, RpcNotification, ServerInfo, UpstreamCall } from 'plugboard';
-import { Backoff } from './backoff.ts';
+import { Backoff, CallFailure, gone, isObject } from 'plugboard';
+import type {
+  Connection,
+  Era,
+  EventGate,
+  JsonObject,
+  ListenFilter,
+  RpcNotification,
+  ServerInfo,
+  UpstreamCall,
+} from 'plugboard';
 import { Refused } from './channel.ts';
 import type { Channel } from './channel.ts';
-import type { EventGate } from './event-gate.ts';
 import type { Opened, Target } from './open.ts';
 import { StandingRequest } from './standing-request.ts';
 import { Subscriptions } from './subscriptions.ts';
@@ -103,7 +110,7 @@ export class ServerConnection implements Connection {
     const { signal } = this.#ended;
     const place = `server "${settings.name}"`;
     log.warn(`${place} ${why}; it is connected again`, { server: settings.name });
-    const backoff = new Backoff();
+    const backoff = new Backoff(250, 5000);
     const deadline = performance.now() + limits.reconnectFor;
     let last: Error = new Error(`${place} ${why}`);
     while (!signal.aborted && performance.now() < deadline) {

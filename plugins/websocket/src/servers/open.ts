@@ -1,7 +1,17 @@
 // Opens a server: connects, finds out its era, shakes hands; also again, when a connection has broken. Connections themselves: `connection.ts`.
+import {
+  EventGate,
+  initializeParams,
+  isPoliteRefusal,
+  ownEnvelope,
+  readDiscovery,
+  readInitialize,
+  WrongEra,
+} from 'plugboard';
 import type {
   Connection,
   ConnectionEvents,
+  Discovery,
   Era,
   LeaseKey,
   Log,
@@ -14,16 +24,6 @@ import { Channel } from './channel.ts';
 import { ServerConnection } from './connection.ts';
 import type { ServerLimits } from './definition.ts';
 import type { ServerSettings } from './entry.ts';
-import { EventGate } from './event-gate.ts';
-import {
-  initializeParams,
-  isPoliteRefusal,
-  ownEnvelope,
-  readDiscovery,
-  readInitialize,
-  WrongEra,
-} from './handshake.ts';
-import type { Discovery } from './handshake.ts';
 
 /** A server and who it is opened for. */
 export interface Target {

@@ -1,8 +1,6 @@
 // Keeps one `subscriptions/listen` request open with the newest filter (2026-07-28, subscriptions). The channel below it may change.
-import { isNotification, isObject, metaKey, rpcCode } from 'plugboard';
+import { Backoff, isNotification, isObject, metaKey, ownEnvelope, rpcCode } from 'plugboard';
 import type { JsonObject, ListenFilter, Log, RpcMessage, RpcNotification, RpcRequest } from 'plugboard';
-import { Backoff } from './backoff.ts';
-import { ownEnvelope } from './handshake.ts';
 
 /** What the carrier of a listen request reports. */
 export interface ListenSink {
@@ -32,7 +30,7 @@ interface Subscription {
 
 export class StandingRequest {
   readonly #init: StandingRequestInit;
-  readonly #backoff = new Backoff();
+  readonly #backoff = new Backoff(250, 5000);
   #filter: ListenFilter = {};
   #current: Subscription | undefined;
   /** The one before, kept until the new one is acknowledged so that no notice is lost in between. */

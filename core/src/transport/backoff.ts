@@ -1,14 +1,19 @@
 // Waiting times between tries: doubling, with a spread so that many connections do not return at once.
 
-const first = 250;
-const longest = 5000;
-
 export class Backoff {
+  readonly #first: number;
+  readonly #longest: number;
   #failures = 0;
+
+  /** ms of the first wait and of the longest. */
+  constructor(first = 500, longest = 30_000) {
+    this.#first = first;
+    this.#longest = longest;
+  }
 
   /** ms to wait before the next try. */
   next(): number {
-    const wait = Math.min(longest, first * 2 ** this.#failures);
+    const wait = Math.min(this.#longest, this.#first * 2 ** this.#failures);
     this.#failures += 1;
     return Math.round(wait * (0.75 + Math.random() / 2));
   }

@@ -1,18 +1,18 @@
 // What a parsed line is: a request, a notification, a response, or none of them. Eras are told apart in `envelope.ts`.
-import { isObject, isRequestId } from 'plugboard';
-import type { RequestId, RpcNotification, RpcRequest, RpcResponse } from 'plugboard';
+import { isObject, isRequestId } from '../protocol/messages.ts';
+import type { RequestId, RpcNotification, RpcRequest, RpcResponse } from '../protocol/messages.ts';
 
 /** A message by its kind; an invalid one with the reason and, if it has one, its id. */
-export type Sorted =
+export type SortedMessage =
   | { readonly kind: 'request'; readonly message: RpcRequest }
   | { readonly kind: 'notification'; readonly message: RpcNotification }
   | { readonly kind: 'response'; readonly message: RpcResponse }
   | { readonly kind: 'invalid'; readonly why: string; readonly id: RequestId | undefined };
 
 /** Sorts a parsed JSON value (JSON-RPC 2.0, sections 4 and 5; MCP basic protocol: messages). */
-export function sort(value: unknown): Sorted {
+export function sortMessage(value: unknown): SortedMessage {
   const id = isObject(value) && isUsableId(value['id']) ? value['id'] : undefined;
-  const invalid = (why: string): Sorted => ({ kind: 'invalid', why, id });
+  const invalid = (why: string): SortedMessage => ({ kind: 'invalid', why, id });
   if (!isObject(value) || value['jsonrpc'] !== '2.0') return invalid('not a JSON-RPC 2.0 message');
   const { method, params } = value;
   if (method === undefined) return sortResponse(value, invalid);
@@ -23,7 +23,7 @@ export function sort(value: unknown): Sorted {
   return { kind: 'request', message: value as unknown as RpcRequest };
 }
 
-function sortResponse(value: Record<string, unknown>, invalid: (why: string) => Sorted): Sorted {
+function sortResponse(value: Record<string, unknown>, invalid: (why: string) => SortedMessage): SortedMessage {
   const { id, result, error } = value;
   if (isObject(result) === isObject(error)) return invalid('neither a method nor exactly one of result and error');
   // The id may be missing from an error that belongs to no request.

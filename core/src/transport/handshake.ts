@@ -1,16 +1,9 @@
 // What is said when a server is opened, in both eras, and how its answers are read. No transport lives here.
-import { isObject, metaKey, newVersions, oldVersions, rpcCode } from 'plugboard';
-import type {
-  Caller,
-  Capabilities,
-  Implementation,
-  JsonObject,
-  LeaseKey,
-  RpcErrorBody,
-  RpcResponse,
-  ServerInfo,
-} from 'plugboard';
-import { identity } from './identity.ts';
+import { isObject, metaKey, newVersions, oldVersions, rpcCode } from '../protocol/messages.ts';
+import type { Capabilities, Implementation, JsonObject, RpcErrorBody, RpcResponse } from '../protocol/messages.ts';
+import type { LeaseKey, ServerInfo } from '../connection.ts';
+import type { Caller } from '../upstream-call.ts';
+import { proxyIdentity } from './identity.ts';
 
 /** The newest revision of the new era that is spoken here. */
 export const newVersion = newVersions[0];
@@ -23,12 +16,20 @@ export class WrongEra extends Error {}
 
 /** Params of `initialize` (2025-11-25, lifecycle). */
 export function initializeParams(key: LeaseKey): JsonObject {
-  return { protocolVersion: oldVersions[0], capabilities: key.capabilities, clientInfo: key.clientInfo ?? identity };
+  return {
+    protocolVersion: oldVersions[0],
+    capabilities: key.capabilities,
+    clientInfo: key.clientInfo ?? proxyIdentity,
+  };
 }
 
 /** The envelope of the proxy's own requests (2026-07-28, `_meta`): nobody stands behind them, so they claim no capability. */
 export function ownEnvelope(): JsonObject {
-  return { [metaKey.protocolVersion]: newVersion, [metaKey.clientInfo]: identity, [metaKey.clientCapabilities]: {} };
+  return {
+    [metaKey.protocolVersion]: newVersion,
+    [metaKey.clientInfo]: proxyIdentity,
+    [metaKey.clientCapabilities]: {},
+  };
 }
 
 /** The proxy as the caller of its own requests. */
@@ -36,7 +37,7 @@ export const ownCaller: Caller = {
   era: 'new',
   protocolVersion: newVersion,
   capabilities: {},
-  clientInfo: identity,
+  clientInfo: proxyIdentity,
   logLevel: undefined,
 };
 
@@ -94,12 +95,12 @@ export function isPoliteRefusal(error: RpcErrorBody | undefined): boolean {
 
 const politeCodes = new Set<number>([rpcCode.methodNotFound, rpcCode.invalidParams, rpcCode.invalidRequest]);
 
-function serverInfo(server: string, protocolVersion: string, result: JsonObject, identity: unknown): ServerInfo {
+function serverInfo(server: string, protocolVersion: string, result: JsonObject, proxyIdentity: unknown): ServerInfo {
   const { capabilities, instructions } = result;
   return {
     protocolVersion,
     capabilities: isObject(capabilities) ? (capabilities as Capabilities) : {},
-    serverInfo: implementation(server, identity),
+    serverInfo: implementation(server, proxyIdentity),
     instructions: typeof instructions === 'string' ? instructions : undefined,
   };
 }

@@ -1,5 +1,5 @@
 // Warnings about one server, a few a second: a server that goes wrong goes wrong often.
-import type { Log } from 'plugboard';
+import type { Log } from '../plugin.ts';
 
 const perSecond = 5;
 

@@ -1,6 +1,7 @@
 // Holds a server's messages back until the core has taken the connection, and keeps the promises of `ConnectionEvents`.
-import { rpcCode } from 'plugboard';
-import type { ConnectionEvents, RpcNotification, RpcRequest, RpcResponse } from 'plugboard';
+import { rpcCode } from '../protocol/messages.ts';
+import type { ConnectionEvents } from '../connection.ts';
+import type { RpcNotification, RpcRequest, RpcResponse } from '../protocol/messages.ts';
 
 const maxHeld = 1000;
 

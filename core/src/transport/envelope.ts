@@ -1,6 +1,8 @@
 // The envelope of the new era: whether a message claims one, and whether it is right (2026-07-28, basic protocol).
-import { Answer, isObject, metaKey, metaOf, newVersions, rpcCode } from 'plugboard';
-import type { Capabilities, Envelope, Implementation, JsonObject } from 'plugboard';
+import { Answer } from '../protocol/answer.ts';
+import { isObject, metaKey, metaOf, newVersions, rpcCode } from '../protocol/messages.ts';
+import type { Envelope } from '../board-api.ts';
+import type { Capabilities, Implementation, JsonObject } from '../protocol/messages.ts';
 
 const supported: readonly string[] = newVersions;
 const logLevels = new Set<unknown>(['debug', 'info', 'notice', 'warning', 'error', 'critical', 'alert', 'emergency']);
@@ -37,7 +39,7 @@ export function readEnvelope(params: unknown): Envelope | Answer {
   };
 }
 
-/** The error for a request without an envelope on a connection whose client speaks the new era. */
+/** The error for a request without an envelope on a pipe whose client speaks the new era. */
 export function missingEnvelope(): Answer {
   const missing = [metaKey.protocolVersion, metaKey.clientCapabilities];
   const message = `Invalid params: protocol version ${supported[0]} needs an envelope in params._meta; missing: ${missing.join(', ')}`;
