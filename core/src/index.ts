@@ -18,6 +18,8 @@ export type { Reply, SessionInit } from './session.ts';
 export { CallFailure, UpstreamCall } from './upstream-call.ts';
 export type { CallRelay, Caller, CancelReason, UpstreamCallInit } from './upstream-call.ts';
 export * from './transport/handshake.ts';
+export { linkAbort } from './linked-abort.ts';
+export type { LinkedAbort } from './linked-abort.ts';
 export { Backoff } from './transport/backoff.ts';
 export { claimsEnvelope, missingEnvelope, readEnvelope } from './transport/envelope.ts';
 export { EventGate } from './transport/event-gate.ts';

@@ -1,6 +1,7 @@
 // The leases of one server: which caller uses which connection, their opening, and their end. The server's own life: `server.ts`.
 import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition } from './connection.ts';
 import { Lease } from './lease.ts';
+import { linkAbort } from './linked-abort.ts';
 import type { JsonObject } from './protocol/messages.ts';
 import type { ServerLimits } from './server.ts';
 import type { Session } from './session.ts';
@@ -170,14 +171,16 @@ export class Leases {
     closed: (reason: Error) => void,
   ): Promise<Connection> {
     const { definition, limits, ended } = this.#owner;
-    const signal = AbortSignal.any([AbortSignal.timeout(limits.startTimeout), ended]);
+    const attempt = linkAbort([ended], limits.startTimeout);
     try {
-      const connection = await definition.open(key, this.#owner.eventsOf(lease, closed), signal);
+      const connection = await definition.open(key, this.#owner.eventsOf(lease, closed), attempt.signal);
       this.#owner.opened(connection);
       return connection;
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new CallFailure('gone', `server "${definition.name}" could not be started: ${why}`, { cause: error });
+    } finally {
+      attempt.release();
     }
   }
 

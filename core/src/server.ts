@@ -15,6 +15,7 @@ import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import { Leases } from './leases.ts';
 import type { LeaseOwner } from './leases.ts';
+import { linkAbort } from './linked-abort.ts';
 import { LiveCatalogue } from './live-catalogue.ts';
 import { rpcCode } from './protocol/messages.ts';
 import type { RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
@@ -219,7 +220,7 @@ export class Server implements LeaseOwner {
 
   async #connect(closed: (reason: Error) => void): Promise<void> {
     if (this.#ended.signal.aborted) throw new Error('stopped');
-    const limit = AbortSignal.timeout(this.limits.startTimeout);
+    const attempt = linkAbort([this.#ended.signal], this.limits.startTimeout);
     const key: LeaseKey = {
       kind: 'catalogue',
       id: 'catalogue',
@@ -227,11 +228,8 @@ export class Server implements LeaseOwner {
       capabilities: proxyCaller.capabilities,
       clientInfo: proxyCaller.clientInfo,
     };
-    const connection = await this.definition.open(
-      key,
-      this.eventsOf(() => undefined, closed),
-      AbortSignal.any([limit, this.#ended.signal]),
-    );
+    const events = this.eventsOf(() => undefined, closed);
+    const connection = await this.definition.open(key, events, attempt.signal).finally(attempt.release);
     if (this.#ended.signal.aborted) {
       await connection.close();
       throw new Error('stopped');

@@ -108,7 +108,9 @@ test('twenty servers come up, no more than four of them starting at a time', asy
   let now = 0;
   const counts = [...(await readFile(journal, 'utf8'))].map((each) => (now += each === '+' ? 1 : -1));
   t.is(counts.length, 40);
-  t.is(Math.max(...counts), 4);
+  // How many really meet is the machine's business; more than four never may, and one by one would be no concurrency.
+  const most = Math.max(...counts);
+  t.true(most > 1 && most <= 4, `${most} at a time`);
 });
 
 test('a port that is taken, and an address that may not be used: said in one line, with what to do, and nothing is left', async (t) => {

@@ -1,12 +1,12 @@
 // HTTP requests of one call: connections go to checked addresses only, and end with the call. What is asked for, and
 // whether it may be, is decided elsewhere.
+import { linkAbort } from 'plugboard';
+import type { LinkedAbort } from 'plugboard';
 import { lookup as systemLookup } from 'node:dns/promises';
 import type { LookupAddress } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import type { Readable } from 'node:stream';
 import { Agent, buildConnector } from 'undici';
-import { linkAbort } from './linked-abort.ts';
-import type { LinkedAbort } from './linked-abort.ts';
 import { bareHost } from './policy.ts';
 import type { Policy } from './policy.ts';
 import { Refusal } from './settings.ts';

@@ -1,11 +1,10 @@
 // From a URL to the text that an agent reads, for one lease. How it is cut into parts is in `tool.ts`.
-import { Turns } from 'plugboard';
+import { Turns, linkAbort } from 'plugboard';
 import { setMaxListeners } from 'node:events';
 import { decodeText, header, looksBinary, readBody } from './body.ts';
 import { Exchange, systemResolve } from './exchange.ts';
 import type { Resolve, Response } from './exchange.ts';
 import { kindOf } from './kinds.ts';
-import { linkAbort } from './linked-abort.ts';
 import { convertPage } from './page.ts';
 import { Policy } from './policy.ts';
 import { Robots } from './robots.ts';
