@@ -43,13 +43,24 @@ export class Carrier {
   }
 }
 
+/** The context of hooks for a request. A class, because a getter in an object literal is defined anew for each. */
+class ExchangeContext implements CallContext {
+  readonly session: CallContext['session'];
+  readonly grant: CallContext['grant'];
+  readonly #exchange: Exchange;
+
+  constructor(exchange: Exchange) {
+    this.session = exchange.session;
+    this.grant = exchange.session.grant;
+    this.#exchange = exchange;
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.signal;
+  }
+}
+
 /** The context of hooks for a request. */
 export function contextOf(exchange: Exchange): CallContext {
-  return {
-    session: exchange.session,
-    grant: exchange.session.grant,
-    get signal() {
-      return exchange.signal;
-    },
-  };
+  return new ExchangeContext(exchange);
 }

@@ -152,7 +152,7 @@ export const hookTable: { readonly [Name in HookName]: HookEntry<Name> } = {
   onToolResult: {
     kind: 'transform',
     args: ['result', 'call', 'context'],
-    when: 'A tool has answered. Change the result: redact, cut, add. Tapping it means that every result is parsed.',
+    when: 'A tool has answered. Return the result as it is, or another one: redacted, cut, with something added. It is frozen. Tapping it means that every result is parsed.',
   },
   onCallSettled: {
     kind: 'settle',
@@ -218,13 +218,27 @@ export class Hooks {
    * Runs a hook: an `answer` hook resolves with the first answer or undefined, a `transform` hook with its transformed first argument,
    * the others with undefined. Rejects with the first tap's `PluginError` or `Denied`.
    */
-  run<Name extends HookName>(name: Name, ...args: HookArguments<Name>): Promise<HookResult<Name>> {
-    const hook = this.#hook(name);
-    return new Promise((resolve, reject) => {
-      hook.callAsync(...args, (error: Error | null, result: HookResult<Name>) =>
-        error ? reject(error) : resolve(result),
-      );
-    });
+  async run<Name extends HookName>(name: Name, ...args: HookArguments<Name>): Promise<HookResult<Name>> {
+    return this.runNow(name, ...args);
+  }
+
+  /** The same for what every call passes: a promise only where a tap has returned one. Throws what {@link run} rejects with. */
+  runNow<Name extends HookName>(
+    name: Name,
+    ...args: HookArguments<Name>
+  ): HookResult<Name> | Promise<HookResult<Name>> {
+    let settled: { readonly error: Error | null; readonly result: HookResult<Name> } | undefined;
+    let settle = (error: Error | null, result: HookResult<Name>): void => {
+      settled = { error, result };
+    };
+    this.#hook(name).callAsync(...args, (error: Error | null, result: HookResult<Name>) => settle(error, result));
+    if (settled === undefined) {
+      return new Promise((resolve, reject) => {
+        settle = (error, result) => (error ? reject(error) : resolve(result));
+      });
+    }
+    if (settled.error) throw settled.error;
+    return settled.result;
   }
 
   #hook(name: HookName): TapableHook {

@@ -7,7 +7,7 @@ export interface LinkedAbort {
   release(): void;
 }
 
-/** Aborted when one of `signals` is, or after `timeout` ms. */
+/** Aborted when one of `signals` is, with its reason, or with a `TimeoutError` after `timeout` ms. */
 export function linkAbort(signals: readonly AbortSignal[], timeout?: number): LinkedAbort {
   const controller = new AbortController();
   const links = signals.map((signal) => {
@@ -16,7 +16,7 @@ export function linkAbort(signals: readonly AbortSignal[], timeout?: number): Li
     else signal.addEventListener('abort', abort);
     return () => signal.removeEventListener('abort', abort);
   });
-  const expire = () => controller.abort(new Error('the time is over'));
+  const expire = () => controller.abort(new DOMException('the time is over', 'TimeoutError'));
   const timer = timeout === undefined ? undefined : setTimeout(expire, timeout);
   return {
     signal: controller.signal,

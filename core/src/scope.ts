@@ -4,7 +4,7 @@ import type { ServerDefinition } from './connection.ts';
 import type { Capabilities } from './capabilities.ts';
 import { FaultBudget, SwitchedOff } from './fault-budget.ts';
 import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
-import { hookKind } from './hooks.ts';
+import { hookKind, hookTable } from './hooks.ts';
 import type { GuardedTap, HookFunction, HookName, Hooks, Step, TapCallback } from './hooks.ts';
 import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
 import { oversee } from './worker/oversight.ts';
@@ -216,9 +216,9 @@ export class Scope {
   #guard<Name extends HookName>(hook: Name, run: HookFunction<Name>): GuardedTap {
     const kind = hookKind(hook);
     const call = run as (...args: unknown[]) => unknown;
-    const fault = (error: unknown, args: unknown[]): Error | undefined => {
+    const fault = (error: unknown, first: unknown): Error | undefined => {
       if (isDenied(error) || error instanceof RefusedRequest || error instanceof Unauthorized) return error;
-      const wrapped = new PluginError(this.plugin.id, hook, error, requestOf(args));
+      const wrapped = new PluginError(this.plugin.id, hook, error, requestOf(first));
       if (this.#budget.spend()) this.#init.switchedOff(wrapped.message);
       if (kind !== 'settle') return wrapped;
       this.#init.report(wrapped);
@@ -227,17 +227,16 @@ export class Scope {
     const check = (value: unknown): unknown =>
       kind === 'transform' || kind === 'answer' ? (value ?? undefined) : undefined;
     const closed = (kind === 'answer' || kind === 'transform') && this.plugin.whenSwitchedOff !== 'open';
-    return (...argsAndCallback) => {
-      const callback = argsAndCallback.pop() as TapCallback;
+    const enter = (callback: TapCallback, first?: unknown, second?: unknown, third?: unknown): void => {
       if (this.#budget.spent) {
         callback(closed ? new SwitchedOff(this.plugin.id, hook) : undefined);
         return;
       }
       let value: unknown;
       try {
-        value = call(...argsAndCallback);
+        value = call(first, second, third);
       } catch (error) {
-        callback(fault(error, argsAndCallback));
+        callback(fault(error, first));
         return;
       }
       if (!isThenable(value)) {
@@ -246,21 +245,35 @@ export class Scope {
       }
       withLimit(value, this.#init.limits.hook, `it did not finish within ${this.#init.limits.hook} ms`).then(
         (settled) => callback(undefined, check(settled)),
-        (error: unknown) => callback(fault(error, argsAndCallback)),
+        (error: unknown) => callback(fault(error, first)),
       );
     };
+    return lastCallback(hookTable[hook].args.length, enter);
   }
+}
+
+type Enter = (callback: TapCallback, first?: unknown, second?: unknown, third?: unknown) => void;
+
+/** A tap as tapable calls it, with the callback behind the hook's arguments. Without rest parameters: calls pass here. */
+function lastCallback(args: number, enter: Enter): GuardedTap {
+  const taps: readonly ((...all: never[]) => void)[] = [
+    (callback: TapCallback) => enter(callback),
+    (first: unknown, callback: TapCallback) => enter(callback, first),
+    (first: unknown, second: unknown, callback: TapCallback) => enter(callback, first, second),
+    (first: unknown, second: unknown, third: unknown, callback: TapCallback) => enter(callback, first, second, third),
+  ];
+  return taps[args] as GuardedTap;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 }
 
-/** Which request a hook's arguments stand for, for the fault report; names only, no values. */
-function requestOf(args: unknown[]): string | undefined {
-  const [first] = args as [{ method?: unknown; name?: unknown } | undefined];
-  if (typeof first?.method === 'string') return first.method;
-  return typeof first?.name === 'string' ? `the call of ${first.name}` : undefined;
+/** Which request a hook's first argument stands for, for the fault report; names only, no values. */
+function requestOf(argument: unknown): string | undefined {
+  const { method, name } = (argument ?? {}) as { method?: unknown; name?: unknown };
+  if (typeof method === 'string') return method;
+  return typeof name === 'string' ? `the call of ${name}` : undefined;
 }
 
 function withLimit<Value>(work: PromiseLike<Value>, limit: number, hint: string): Promise<Value> {

@@ -98,13 +98,19 @@ export class ToolCalls {
     let outcome: CallOutcome = 'failed';
     let reason: string | undefined;
     try {
-      const early = hooks.used('onCallTool') ? await hooks.run('onCallTool', call, context) : undefined;
+      // Awaited only where a plugin makes one wait: each turn of the event loop costs more than most taps.
+      const judged = hooks.used('onCallTool') ? hooks.runNow('onCallTool', call, context) : undefined;
+      const early = judged instanceof Promise ? await judged : judged;
       let answer =
         early === undefined
           ? await this.#callAt(exchange, entry, exchange.request.params as JsonObject)
           : Answer.result(early);
       if (hooks.used('onToolResult') && !answer.failed && isToolResult(answer.message.result)) {
-        answer = Answer.result(await hooks.run('onToolResult', answer.message.result, call, context));
+        // Frozen, so that the same object is the same result, whose bytes need not be written again.
+        const result = freezeDeep(answer.message.result);
+        const returned = hooks.runNow('onToolResult', result, call, context);
+        const changed = returned instanceof Promise ? await returned : returned;
+        if (changed !== result) answer = Answer.result(changed);
       }
       [outcome, reason] = outcomeOf(answer, exchange, hooks);
       return answer;

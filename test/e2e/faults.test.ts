@@ -123,6 +123,15 @@ test('a server that stops listing its tools: its last list stays, and nobody wai
   t.true((await late.toolNames()).includes('mute_echo'));
 });
 
+test('a server that never answers: it is said how long it was waited for, and which limit to raise', async (t) => {
+  const mute = { command: process.execPath, args: ['-e', 'setInterval(() => {}, 60_000)'] };
+  const proxy = await proxyFor(t, { mcpServers: { mute, good: scripted() }, limits: { startTimeout: 1500 } });
+  await proxy.logged(/server \\"mute\\" was not ready within \d+ ms.*limits\.startTimeout/);
+  const client = await rawClient('new', proxy.url);
+  t.true((await client.toolNames()).every((name) => name.startsWith('good_')));
+  t.is(await client.call('good_echo', { n: 1 }), '{"n":1}');
+});
+
 test('a server that ends at once, and one whose program does not exist: the others are listed, and it is said why', async (t) => {
   const mcpServers = { ends: scripted('--exit'), missing: { command: 'no-such-program-anywhere' }, good: scripted() };
   const proxy = await proxyFor(t, { mcpServers });

@@ -32,7 +32,7 @@ export default definePlugin({
   id: 'hostile',
   apiVersion: 1,
   apply({ hooks, log }) {
-    const left = createServer((socket) => socket.end('still here')).listen(0, '127.0.0.1', () => log.info('left open: port ' + left.address().port));
+    const left = createServer((socket) => socket.on('error', () => {}).end('still here')).listen(0, '127.0.0.1', () => log.info('left open: port ' + left.address().port));
     hooks.on('onCallTool', (call) => ways[call.arguments.hostile]?.(call));
   },
 });

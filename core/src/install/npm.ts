@@ -1,6 +1,7 @@
 // Running npm: arguments that hold for every run, and its errors as sentences with a way out. What is installed is decided elsewhere.
 import { spawn } from 'node:child_process';
 import { PlugboardError } from '../errors.ts';
+import { linkAbort } from '../linked-abort.ts';
 import { isObject } from '../protocol/messages.ts';
 import type { JsonObject } from '../protocol/messages.ts';
 
@@ -35,14 +36,15 @@ interface Output {
 }
 
 function execute(args: readonly string[], { cwd, doing, signal }: NpmRun): Promise<Output> {
-  return new Promise((resolve, reject) => {
+  const abort = linkAbort(signal === undefined ? [] : [signal], limit);
+  return new Promise<Output>((resolve, reject) => {
     // npm is a script on Windows, which needs a shell; elsewhere none is in between.
     const windows = process.platform === 'win32';
     const child = spawn(windows ? 'npm.cmd' : 'npm', args, {
       cwd,
       shell: windows,
       stdio: ['ignore', 'pipe', 'pipe'],
-      signal: AbortSignal.any([AbortSignal.timeout(limit), ...(signal === undefined ? [] : [signal])]),
+      signal: abort.signal,
     });
     const kept = { stdout: '', stderr: '' };
     for (const name of ['stdout', 'stderr'] as const) {
@@ -56,7 +58,7 @@ function execute(args: readonly string[], { cwd, doing, signal }: NpmRun): Promi
       else reject(error);
     });
     child.once('close', (code) => resolve({ code, ...kept }));
-  });
+  }).finally(abort.release);
 }
 
 function parse(text: string): unknown {

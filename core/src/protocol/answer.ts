@@ -151,12 +151,16 @@ export class Answer {
 
   /**
    * The whole response like {@link Answer.encode}, as a string with one character for each byte (latin1), which is cheaper to make and
-   * to write where the answer is short. Undefined when it is not kept as bytes, or the id is not ASCII.
+   * to write where the answer is short. Undefined when it, or its id, is not ASCII and not kept as bytes.
    */
   binary(id: RequestId): string | undefined {
     const bytes = this.#bytes;
+    if (bytes === undefined) {
+      const text = encodeMessage(this.message, id);
+      return Buffer.byteLength(text) === text.length ? text : undefined;
+    }
     const idText = typeof id === 'number' ? String(id) : JSON.stringify(id);
-    if (bytes === undefined || (typeof id === 'string' && !ascii.test(idText))) return undefined;
+    if (typeof id === 'string' && !ascii.test(idText)) return undefined;
     if (this.#idStart < 0) return `{"jsonrpc":"2.0","id":${idText},"result":${bytes.toString('latin1')}}`;
     const text = bytes.toString('latin1');
     return text.slice(0, this.#idStart) + idText + text.slice(this.#idEnd);

@@ -25,6 +25,7 @@ const statusOf = new Map<number, number>([
   [rpcCode.unsupportedVersion, 400],
 ]);
 
+const parameterName = /^mcp-param-/i;
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 
 /** One request under way. The board answers it through this object. */
@@ -191,10 +192,13 @@ function envelopeOf(message: RpcRequest, request: IncomingMessage): Envelope {
   };
 }
 
-function parameterHeaders(request: IncomingMessage): Readonly<Record<string, string>> {
+/** `Mcp-Param-*` headers by lower-case name. Hardly anybody sends one: they are looked for in the raw list, which costs less. */
+function parameterHeaders({ rawHeaders, headers }: IncomingMessage): Readonly<Record<string, string>> {
   let found: Record<string, string> | undefined;
-  const { headers } = request;
-  for (const name in headers) if (name.startsWith('mcp-param-')) (found ??= {})[name] = headers[name] as string;
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = rawHeaders[at] ?? '';
+    if (parameterName.test(name)) (found ??= {})[name.toLowerCase()] = headers[name.toLowerCase()] as string;
+  }
   return found ?? noHeaders;
 }
 

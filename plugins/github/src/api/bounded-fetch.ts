@@ -1,7 +1,7 @@
 // How a request leaves and its answer is read: time and size bounded, redirects followed by our own rules, the token for GitHub alone.
+import { linkAbort } from 'plugboard';
 import { FinalFailure } from './failure.ts';
 import type { Attempt } from './ask.ts';
-import { timedSignal } from './timed-signal.ts';
 
 export interface FetchLimits {
   /** ms. */
@@ -19,14 +19,14 @@ export function boundedFetch(attempt: Attempt, limits: FetchLimits): Fetch {
     attempt.signal.throwIfAborted();
     attempt.sent = true;
     attempt.cut = false;
-    const { signal, end } = timedSignal(attempt.signal, limits.timeout);
+    const abort = linkAbort([attempt.signal], limits.timeout);
     try {
-      const response = await follow(url, { ...init, signal, redirect: 'manual' }, attempt);
+      const response = await follow(url, { ...init, signal: abort.signal, redirect: 'manual' }, attempt);
       const body = await readBody(response, limits.maxDownloadBytes, attempt);
       const { status, statusText } = response;
       return new Response(body, { status, statusText, headers: readableHeaders(response) });
     } finally {
-      end();
+      abort.release();
     }
   };
 }

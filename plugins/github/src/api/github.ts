@@ -1,4 +1,5 @@
 // GitHub as tools see it: an ask goes in, a reply comes out, within the time and in bounds. What is asked for is the tools' business.
+import { linkAbort } from 'plugboard';
 import type { JsonObject } from 'plugboard';
 import { Attempt } from './ask.ts';
 import type { Ask, Reply } from './ask.ts';
@@ -8,7 +9,6 @@ import type { FailureContext } from './failure.ts';
 import type { Client, silent as Silent } from './octokit.ts';
 import type { Place } from './place.ts';
 import type { RateLimits } from './rate-limits.ts';
-import { timedSignal } from './timed-signal.ts';
 
 export interface GitHubSettings {
   readonly baseUrl: string;
@@ -67,7 +67,7 @@ export class GitHub {
     const { maxWait, timeout } = this.#settings;
     // Loading libraries is no waiting for GitHub.
     const client = await this.#load();
-    const overall = timedSignal(signal, maxWait);
+    const overall = linkAbort([signal], maxWait);
     const attempt = new Attempt(ask, overall.signal, maxWait);
     const context: FailureContext = { attempt, token: this.#token, timeout };
     try {
@@ -78,7 +78,7 @@ export class GitHub {
       if (failure.limit !== undefined) this.#limits.note(this.#id, ask.place.path, failure.limit);
       throw failure;
     } finally {
-      overall.end();
+      overall.release();
     }
   }
 

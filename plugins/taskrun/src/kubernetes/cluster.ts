@@ -4,6 +4,7 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import type { RequestOptions } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
+import { linkAbort } from 'plugboard';
 import { loadCredentials } from './credentials.ts';
 import type { CredentialOptions } from './credentials.ts';
 
@@ -82,14 +83,28 @@ export class Cluster {
     body?: object,
     contentType = 'application/json',
   ): Promise<unknown> {
-    const options = await this.#optionsFor(AbortSignal.timeout(requestLimit));
-    if (body === undefined) return send(this.#url(path), { ...options, method }, undefined);
-    const headers = { ...options.headers, 'content-type': contentType };
-    return send(this.#url(path), { ...options, method, headers }, JSON.stringify(body));
+    const abort = linkAbort([this.#stopped.signal], requestLimit);
+    try {
+      const options = await this.#optionsFor(abort.signal);
+      if (body === undefined) return await send(this.#url(path), { ...options, method }, undefined);
+      const headers = { ...options.headers, 'content-type': contentType };
+      return await send(this.#url(path), { ...options, method, headers }, JSON.stringify(body));
+    } finally {
+      abort.release();
+    }
   }
 
   /** Reads lines until the server ends the answer. Rejects as {@link Cluster.request}; also when `signal` is aborted. */
   async stream(path: string, events: StreamEvents, signal: AbortSignal): Promise<void> {
+    const abort = linkAbort([this.#stopped.signal, signal]);
+    try {
+      await this.#stream(path, events, abort.signal);
+    } finally {
+      abort.release();
+    }
+  }
+
+  async #stream(path: string, events: StreamEvents, signal: AbortSignal): Promise<void> {
     const incoming = await open(this.#url(path), await this.#optionsFor(signal), undefined);
     const { statusCode = 0 } = incoming;
     if (statusCode !== 200) throw failureOf(statusCode, await textOf(incoming));
@@ -118,10 +133,9 @@ export class Cluster {
   async #optionsFor(signal: AbortSignal): Promise<Sendable> {
     const options: RequestOptions = {};
     await this.#config.applyToHTTPSOptions(options);
-    const either = AbortSignal.any([this.#stopped.signal, signal]);
-    either.throwIfAborted();
+    signal.throwIfAborted();
     const headers = { ...(options.headers as Record<string, string> | undefined), accept: 'application/json' };
-    return { ...options, headers, signal: either };
+    return { ...options, headers, signal };
   }
 }
 

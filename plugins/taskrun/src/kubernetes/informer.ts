@@ -1,6 +1,7 @@
 // Follows the objects of one kind, whatever happens to the connection: the informer of @kubernetes/client-node, kept alive.
 import { ListWatch } from '@kubernetes/client-node';
 import type { KubeConfig, KubernetesListObject, KubernetesObject, Watch } from '@kubernetes/client-node';
+import { linkAbort } from 'plugboard';
 import type { Kind } from '../schema/kinds.ts';
 import { statusOf } from './cluster.ts';
 import type { Cluster } from './cluster.ts';
@@ -142,7 +143,7 @@ class Watches {
   async watch(...[path, query, callback, done]: Parameters<Watch['watch']>): Promise<AbortController> {
     this.#events.begins();
     const own = new AbortController();
-    const signal = AbortSignal.any([own.signal, this.#stopped.signal, AbortSignal.timeout(longestWatch + 30_000)]);
+    const abort = linkAbort([own.signal, this.#stopped.signal], longestWatch + 30_000);
     const parameters = new URLSearchParams({
       watch: 'true',
       allowWatchBookmarks: 'true',
@@ -155,12 +156,13 @@ class Watches {
       callback(event.type, event.object, event);
     };
     const end = (error?: unknown) => {
+      abort.release();
       if (own.signal.aborted || this.#stopped.signal.aborted) return;
       const isShort = error === undefined && performance.now() - began < shortLife;
       done(isShort ? new Error('the server closed the watch at once') : (error ?? null));
     };
     const opened = () => this.#events.connected();
-    this.#cluster.stream(`${path}?${parameters.toString()}`, { opened, line }, signal).then(() => end(), end);
+    this.#cluster.stream(`${path}?${parameters.toString()}`, { opened, line }, abort.signal).then(() => end(), end);
     return own;
   }
 }

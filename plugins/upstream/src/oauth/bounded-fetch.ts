@@ -1,4 +1,5 @@
 // Requests to authorization servers, with limits: a server names the addresses, so they are as trustworthy as the server.
+import { linkAbort } from 'plugboard';
 
 const timeLimit = 30_000;
 const maxBytes = 1024 * 1024;
@@ -17,9 +18,12 @@ export function boundedFetch(server: string, signal: AbortSignal): Fetch {
     const safe =
       url.protocol === 'https:' || (url.protocol === 'http:' && (url.origin === origin || loopback.test(url.hostname)));
     if (!safe) throw new Error(`refused to ask ${url.origin}, which is not https`);
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(timeLimit), ...(init.signal ? [init.signal] : [])]);
-    const response = await fetch(url, { ...init, signal: limit });
-    return bounded(response, url);
+    const limit = linkAbort([signal, ...(init.signal ? [init.signal] : [])], timeLimit);
+    try {
+      return await bounded(await fetch(url, { ...init, signal: limit.signal }), url);
+    } finally {
+      limit.release();
+    }
   };
 }
 
