@@ -1,5 +1,4 @@
-// The board: sessions and their opening, and the entrance of every request. Authentication: `door.ts`; answering: `requests.ts`; streams: `streams.ts`.
-import { randomUUID } from 'node:crypto';
+// The board: what plugins and the host may ask of the proxy, and what follows from a change. Who gets in: `door.ts`; sessions and requests: `sessions.ts`; servers: `servers.ts`.
 import type { Approvals } from './approvals.ts';
 import type {
   BoardApi,
@@ -13,38 +12,26 @@ import type {
 } from './board-api.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { ServerDefinition } from './connection.ts';
-import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
-import { Exchange } from './exchange.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
 import { Hooks } from './hooks.ts';
 import type { KnownCatalogues } from './known-catalogues.ts';
 import type { Lease } from './lease.ts';
 import { Door } from './door.ts';
 import type { Callers } from './door.ts';
-import { Listeners, sessionListener } from './listeners.ts';
+import { Listeners } from './listeners.ts';
 import { Streams } from './streams.ts';
 import { inspectGrant, selectorWarnings } from './inspection.ts';
 import { Parking } from './parking.ts';
 import type { Log } from './plugin.ts';
-import { Answer } from './protocol/answer.ts';
-import { isObject, isRequestId, oldVersions, rpcCode } from './protocol/messages.ts';
-import type {
-  Capabilities,
-  Implementation,
-  JsonObject,
-  RequestId,
-  RpcNotification,
-  RpcRequest,
-  RpcResponse,
-} from './protocol/messages.ts';
+import type { Implementation, JsonObject, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import { QuarantineWatch } from './quarantine.ts';
 import { Requests } from './requests.ts';
 import { Servers } from './servers.ts';
 import type { Registration } from './servers.ts';
-import type { Server, ServerLimits } from './server.ts';
-import { Session } from './session.ts';
-import type { Reply } from './session.ts';
-import { StatelessSessions } from './stateless-sessions.ts';
+import type { Server } from './server.ts';
+import type { ServerLimits } from './server-limits.ts';
+import type { Reply, Session } from './session.ts';
+import { Sessions } from './sessions.ts';
 import { ListingMaker } from './toolset.ts';
 import { Welcome } from './welcome.ts';
 
@@ -65,24 +52,16 @@ const startPatience = 500;
 /** The proxy itself. One for the life of the process; plugins come and go around it. */
 export class Board implements BoardApi {
   readonly name: string;
-  readonly sessions = new Map<string, Session>();
   readonly serverRegistry: Servers;
   hooks = new Hooks();
   readonly #log: Log;
   readonly #door = new Door(() => this.hooks);
-  readonly #streams: Streams;
   readonly #changed: (() => void) | undefined;
   readonly #quarantine: QuarantineWatch;
-  /** Grants that are no longer valid. */
-  readonly #void = new WeakSet<Grant>();
   #catalogues: KnownCatalogues | undefined;
   readonly #maker: ListingMaker;
   readonly #listeners: Listeners;
-  readonly #requests: Requests;
-  readonly #welcome: Welcome;
-  readonly #open = new Map<Session, Map<RequestId, Exchange>>();
-  readonly #stateless = new StatelessSessions((session) => this.#begin(session));
-  readonly #sweeper: NodeJS.Timeout;
+  readonly #sessions: Sessions;
 
   constructor({ serverInfo, limits, log, serversChanged }: BoardInit) {
     this.name = serverInfo.name;
@@ -98,19 +77,15 @@ export class Board implements BoardApi {
     this.#maker = new ListingMaker(this.serverRegistry, hooks, serverInfo);
     this.#quarantine = new QuarantineWatch(this.#maker, log);
     this.#listeners = new Listeners(report);
-    this.#requests = new Requests({
-      servers: this.serverRegistry,
-      maker: this.#maker,
-      listeners: this.#listeners,
-      forwarding: { limits, parking: new Parking() },
-      hooks,
-      patience,
-      report,
-    });
-    this.#streams = new Streams({ listeners: this.#listeners, requests: this.#requests, serverInfo, report });
-    this.#welcome = new Welcome(this.#maker, serverInfo, patience);
-    this.#sweeper = setInterval(() => this.#sweep(), 60_000);
-    this.#sweeper.unref();
+    const parts = { servers: this.serverRegistry, maker: this.#maker, listeners: this.#listeners, hooks, report };
+    const requests = new Requests({ ...parts, forwarding: { limits, parking: new Parking() }, patience });
+    const streams = new Streams({ listeners: this.#listeners, requests, serverInfo, report });
+    const welcome = new Welcome(this.#maker, serverInfo, patience);
+    this.#sessions = new Sessions({ ...parts, requests, streams, welcome });
+  }
+
+  get sessions(): ReadonlyMap<string, Session> {
+    return this.#sessions.byId;
   }
 
   get defaultGrant(): Grant {
@@ -182,111 +157,28 @@ export class Board implements BoardApi {
     return this.#maker.visibleTo(grant).some(({ name }) => name === server);
   }
 
-  async open({ transport, grant, server, params }: OpenRequest): Promise<{ session: Session; result: JsonObject }> {
-    const asked = String(params['protocolVersion']);
-    const protocolVersion = (oldVersions as readonly string[]).includes(asked) ? asked : oldVersions[0];
-    const session = new Session({
-      id: randomUUID(),
-      era: 'old',
-      grant,
-      transport,
-      server,
-      protocolVersion,
-      capabilities: isObject(params['capabilities']) ? (params['capabilities'] as Capabilities) : {},
-      clientInfo: isObject(params['clientInfo']) ? (params['clientInfo'] as Implementation) : undefined,
-    });
-    const view = this.#maker.view(grant, server);
-    const result = await this.#welcome.initialize(view, protocolVersion);
-    await this.#begin(session);
-    const ear = sessionListener(session, view);
-    session.onShown = (kind, digest) => ear.known.set(kind, digest);
-    this.#listeners.add(ear);
-    this.#open.set(session, new Map());
-    return { session, result };
+  open(request: OpenRequest): Promise<{ session: Session; result: JsonObject }> {
+    return this.#sessions.open(request);
   }
 
   stateless(transport: string, grant: Grant, server?: string): Session | Promise<Session> {
-    return this.#stateless.get(transport, grant, server);
-  }
-
-  /** Admits a session; a promise only where plugins have a say. */
-  #begin(session: Session): Promise<void> | undefined {
-    const admit = (): undefined => {
-      if (this.#void.has(session.grant)) throw new Unauthorized();
-      this.sessions.set(session.id, session);
-    };
-    if (!this.hooks.used('onSessionStart')) return admit();
-    return this.hooks.run('onSessionStart', session).then(admit, (error: unknown) => {
-      throw new RefusedRequest(this.#faultAnswer(error));
-    });
+    return this.#sessions.stateless(transport, grant, server);
   }
 
   handle(session: Session, request: RpcRequest, reply: Reply, envelope?: Envelope): OpenRequestHandle {
-    const view = this.#maker.view(session.grant, session.server);
-    const open = this.#open.get(session);
-    const exchange = new Exchange(session, request, reply, view, envelope, (over) => open?.delete(over.request.id));
-    if (open?.has(request.id) === true) {
-      // Answered outside the exchange: its end must not close the one that owns the id.
-      reply.answer(
-        Answer.error(
-          rpcCode.invalidRequest,
-          `the id ${JSON.stringify(request.id)} belongs to a request that is still open`,
-        ),
-      );
-      return exchange;
-    }
-    open?.set(request.id, exchange);
-    if (request.method === 'subscriptions/listen' && exchange.caller.era === 'new') void this.#streams.open(exchange);
-    else this.#answer(exchange);
-    return exchange;
-  }
-
-  #answer(exchange: Exchange): void {
-    const failed = (error: unknown) => exchange.answer(this.#faultAnswer(error));
-    try {
-      const discover = exchange.request.method === 'server/discover' && exchange.caller.era === 'new';
-      const answer = discover ? this.#discover(exchange) : this.#requests.answer(exchange);
-      if (answer instanceof Answer) exchange.answer(answer);
-      else answer.then((found) => exchange.answer(found), failed);
-    } catch (error) {
-      failed(error);
-    }
-  }
-
-  async #discover(exchange: Exchange): Promise<Answer> {
-    return Answer.result(await this.#welcome.discover(exchange.view));
+    return this.#sessions.handle(session, request, reply, envelope);
   }
 
   notify(session: Session, notification: RpcNotification): void {
-    const { method, params } = notification;
-    if (method === 'notifications/cancelled') {
-      const id = params?.['requestId'];
-      if (isRequestId(id))
-        this.#open
-          .get(session)
-          ?.get(id)
-          ?.cancel(typeof params?.['reason'] === 'string' ? params['reason'] : 'the client has cancelled');
-      return;
-    }
-    if (method !== 'notifications/roots/list_changed') return;
-    for (const server of this.serverRegistry.of(session.grant)) server.leases.tell(session, method, params);
+    this.#sessions.notify(session, notification);
   }
 
   deliver(session: Session, response: RpcResponse): void {
     session.deliver(response);
   }
 
-  async close(session: Session, reason: string): Promise<void> {
-    if (session.ended.signal.aborted) return;
-    this.sessions.delete(session.id);
-    this.#stateless.delete(session);
-    this.#listeners.end(session);
-    for (const exchange of this.#open.get(session)?.values() ?? []) exchange.cancel(reason);
-    this.#open.delete(session);
-    session.end();
-    this.serverRegistry.release(session);
-    if (this.hooks.used('onSessionEnd'))
-      await this.hooks.run('onSessionEnd', session).catch((error: unknown) => this.report(error));
+  close(session: Session, reason: string): Promise<void> {
+    return this.#sessions.close(session, reason);
   }
 
   servers(grant?: Grant): ServerStatus[] {
@@ -340,9 +232,7 @@ export class Board implements BoardApi {
   }
 
   async endGrant(grant: Grant, reason: string): Promise<void> {
-    this.#void.add(grant);
-    const sessions = [...this.sessions.values()].filter((session) => session.grant === grant);
-    await Promise.all(sessions.map((session) => this.close(session, reason)));
+    await this.#sessions.closeAllOf(grant, reason);
     await this.serverRegistry.releaseGrant(grant);
     this.#maker.forget(grant);
   }
@@ -358,8 +248,7 @@ export class Board implements BoardApi {
 
   /** Ends all sessions and servers. */
   async stop(): Promise<void> {
-    clearInterval(this.#sweeper);
-    await Promise.all([...this.sessions.values()].map((session) => this.close(session, 'the proxy stops')));
+    await this.#sessions.stop();
     await this.#catalogues?.flush();
     await this.serverRegistry.stop();
   }
@@ -382,20 +271,5 @@ export class Board implements BoardApi {
   #fromServer(server: Server, lease: Lease | undefined, message: RpcNotification): void {
     if (message.method === 'notifications/resources/updated') this.#listeners.resourceUpdated(server, lease, message);
     else if (lease !== undefined) for (const session of lease.sessions) session.hear(message);
-  }
-
-  /** The answer for a fault: a plugin's is named, our own is reported and told without detail. */
-  #faultAnswer(error: unknown): Answer {
-    if (error instanceof RefusedRequest) return error.answer;
-    if (isDenied(error)) return Answer.error(rpcCode.invalidRequest, error.message);
-    this.report(error);
-    return Answer.error(
-      rpcCode.internalError,
-      error instanceof PluginError ? error.message : 'Internal error of the proxy; its log has the cause',
-    );
-  }
-
-  #sweep(): void {
-    for (const session of this.#stateless.idle(Date.now())) void this.close(session, 'idle');
   }
 }

@@ -8,7 +8,8 @@ import { Answer } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
 import type { Implementation, JsonObject, RpcRequest, Tool } from './protocol/messages.ts';
 import { paramsForNew, paramsForOld, translateAnswer, translateBytes } from './protocol/translate.ts';
-import type { Server, ServerLimits } from './server.ts';
+import type { Server } from './server.ts';
+import type { ServerLimits } from './server-limits.ts';
 import { CallFailure, UpstreamCall } from './upstream-call.ts';
 import type { CallRelay } from './upstream-call.ts';
 

@@ -5,27 +5,23 @@ import { Approvals } from './approvals.ts';
 import { Board } from './board.ts';
 import { ConfiguredGrants } from './configured-grants.ts';
 import type { BoardApi } from './board-api.ts';
-import { checkOptions, optionsError } from './config.ts';
-import type { Config, ConfigOverrides, PluginEntry } from './config.ts';
+import type { Config, ConfigOverrides } from './config.ts';
 import { Control } from './control.ts';
 import type { LogLine, LogQuery } from './host-control.ts';
-import { PlugboardError } from './errors.ts';
 import type { PluginError } from './errors.ts';
 import { Hooks } from './hooks.ts';
 import { KnownCatalogues } from './known-catalogues.ts';
 import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
 import { lockFileOf, readLockFile } from './lock-file.ts';
-import type { LockedPlugin } from './lock-file.ts';
 import type { Log } from './plugin.ts';
-import { inStartOrder } from './start-order.ts';
 import { Scope, ServiceTable } from './scope.ts';
-import { defaultServerLimits } from './server.ts';
+import { defaultServerLimits } from './server-limits.ts';
 import type { Server } from './server.ts';
 import type { Stores } from './store.ts';
 import { version } from './version.ts';
-import { isolationOf } from './worker/settings.ts';
-import type { IsolationSettings } from './worker/settings.ts';
+import { wantedPlugins } from './wanted.ts';
+import type { LoadPlugin, Wanted } from './wanted.ts';
 
 /** Gives every plugin a log of its own. */
 export interface Logs {
@@ -36,12 +32,7 @@ export interface Logs {
 
 export interface HostOptions {
   /** How plugins are found; the default imports packages and files. */
-  readonly load?: (
-    key: string,
-    directory: string,
-    locked?: LockedPlugin,
-    isolation?: IsolationSettings,
-  ) => Promise<LoadedPlugin>;
+  readonly load?: LoadPlugin;
   /** What the command line said over the configuration file; it also holds for later ones. */
   readonly overrides?: ConfigOverrides;
   /** Called when a server came up, went down, or changed its lists. */
@@ -49,18 +40,8 @@ export interface HostOptions {
 }
 
 /** One plugin of the running generation. */
-interface Applied {
-  readonly key: string;
-  readonly loaded: LoadedPlugin;
-  readonly options: unknown;
+interface Applied extends Wanted {
   readonly scope: Scope;
-}
-
-/** A plugin that shall run in the next generation. */
-interface Wanted {
-  readonly key: string;
-  readonly loaded: LoadedPlugin;
-  readonly options: unknown;
 }
 
 /** A running proxy. */
@@ -71,7 +52,7 @@ export class Host {
   #config: Config;
   readonly #logs: Logs;
   readonly #log: Log;
-  readonly #load: NonNullable<HostOptions['load']>;
+  readonly #load: LoadPlugin;
   readonly #services = new ServiceTable();
   readonly #grants = new ConfiguredGrants((grant) => this.#board.grantChanged(grant));
   #applied: readonly Applied[] = [];
@@ -94,7 +75,7 @@ export class Host {
     const control = new Control({
       config: () => this.#config,
       running: () => this.#applied,
-      check: async (next) => void (await this.#want(next)),
+      check: async (next) => void (await wantedPlugins(next, this.#load)),
       change: (run) => this.#change(run),
       log: (query) => logs.recent?.(query) ?? [],
       overrides: options.overrides ?? {},
@@ -163,7 +144,7 @@ export class Host {
   }
 
   async #become(config: Config): Promise<void> {
-    const wanted = await this.#want(config);
+    const wanted = await wantedPlugins(config, this.#load);
     const approvals = await approvalsFor(config);
     const locked =
       config.grants.length > 0 ||
@@ -202,25 +183,6 @@ export class Host {
     this.#stores = stores;
     const report = (error: unknown) => this.#board.report(error);
     this.#board.remember(stores === undefined ? undefined : await KnownCatalogues.open(stores, report));
-  }
-
-  /** Loads all plugins, checks their options and dependencies, and puts them into the order in which they start. */
-  async #want(config: Config): Promise<Wanted[]> {
-    const locked = (await readLockFile(lockFileOf(config.directory))).plugins;
-    const wanted = await Promise.all(
-      config.plugins.map(async (entry): Promise<Wanted> => {
-        const isolation = isolationOf(config, entry.key);
-        const loaded = await this.#load(entry.key, config.directory, locked[entry.key], isolation);
-        return { key: entry.key, loaded, options: await optionsOf(config, entry, loaded) };
-      }),
-    );
-    const ids = new Set<string>();
-    for (const { key, loaded } of wanted) {
-      if (ids.has(loaded.plugin.id))
-        throw new PlugboardError('PLUGIN_INVALID', `plugins.${key}: plugin "${loaded.plugin.id}" is configured twice`);
-      ids.add(loaded.plugin.id);
-    }
-    return inStartOrder(wanted);
   }
 
   /** Applies what is new or changed. When one fails, everything that was applied here is stopped again and the error is thrown. */
@@ -336,19 +298,4 @@ async function approvalsFor({ approval, directory }: Config): Promise<Approvals 
   if (approval === 'off') return undefined;
   const { servers } = await readLockFile(lockFileOf(directory));
   return new Approvals(servers, approval === 'required');
-}
-
-async function optionsOf(config: Config, entry: PluginEntry, { plugin, check }: LoadedPlugin): Promise<unknown> {
-  if (plugin.options !== undefined && check !== undefined) {
-    const problems = await check(entry.options);
-    if (problems.length > 0) throw optionsError(config, entry, problems);
-    return entry.options;
-  }
-  if (plugin.options !== undefined) return checkOptions(config, entry, plugin.options);
-  const [unexpected] = Object.keys(entry.options);
-  if (unexpected === undefined) return {};
-  throw new PlugboardError(
-    'PLUGIN_OPTIONS',
-    `${config.locate(['plugins', entry.key])}: plugins.${entry.key}: unknown key "${unexpected}" (the plugin takes no options)`,
-  );
 }

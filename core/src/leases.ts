@@ -3,7 +3,7 @@ import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition } from '.
 import { Lease } from './lease.ts';
 import { linkAbort } from './linked-abort.ts';
 import type { JsonObject } from './protocol/messages.ts';
-import type { ServerLimits } from './server.ts';
+import type { ServerLimits } from './server-limits.ts';
 import type { Session } from './session.ts';
 import { CallFailure } from './upstream-call.ts';
 import type { Caller } from './upstream-call.ts';

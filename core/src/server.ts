@@ -21,30 +21,11 @@ import { rpcCode } from './protocol/messages.ts';
 import type { RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import { listKinds, listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
+import type { ServerLimits } from './server-limits.ts';
 import type { Session } from './session.ts';
 import { CallFailure } from './upstream-call.ts';
 import type { Caller } from './upstream-call.ts';
-
-/** Limits for servers; ms where they are times. */
-export interface ServerLimits {
-  readonly callTimeout: number;
-  readonly maxCallTimeout: number;
-  /** Time for a server to start and to list. */
-  readonly startTimeout: number;
-  readonly startConcurrency: number;
-  /** A lease that no session uses is closed after this time. */
-  readonly leaseIdle: number;
-  readonly maxLeases: number;
-}
-
-export const defaultServerLimits: ServerLimits = {
-  callTimeout: 60_000,
-  maxCallTimeout: 600_000,
-  startTimeout: 30_000,
-  startConcurrency: 4,
-  leaseIdle: 300_000,
-  maxLeases: 1000,
-};
+import { Variants } from './variants.ts';
 
 /** What the board hears from servers. */
 export interface ServerEvents {
@@ -88,8 +69,7 @@ export class Server implements LeaseOwner {
   /** The catalogue's connection while the server is up. */
   #live: LiveCatalogue | undefined;
   #catalogue: Catalogue;
-  /** Lists of servers that change them for one grant: by grant, from the connection that said so. */
-  readonly #variants = new Map<string, LiveCatalogue>();
+  readonly #variants = new Variants((connection) => this.#variantOf(connection));
   #failures = 0;
   readonly #waiting = new Set<() => void>();
   #settled: Promise<void>;
@@ -120,7 +100,7 @@ export class Server implements LeaseOwner {
 
   /** What the server offers to one grant: some change their lists for the connection that asked for it. */
   catalogueFor(grant: string): Catalogue {
-    return this.#variants.get(grant)?.current ?? this.catalogue;
+    return this.#variants.of(grant) ?? this.catalogue;
   }
 
   get name(): string {
@@ -153,7 +133,7 @@ export class Server implements LeaseOwner {
     this.#ended.abort();
     this.state = 'stopped';
     this.#settle();
-    for (const variant of this.#variants.values()) variant.stop();
+    this.#variants.stop();
     this.#live?.stop();
     await Promise.allSettled([this.#live?.connection.close(), this.leases.closeAll()]);
   }
@@ -296,26 +276,18 @@ export class Server implements LeaseOwner {
   /** Lists have changed on a connection. What a lease says counts for its grant, whose calls go there. */
   #listsChanged(lease: Lease | undefined, kinds: readonly ListKind[]): void {
     this.#live?.refreshSoon(kinds);
-    const grant = lease?.key.grant;
-    if (lease === undefined || grant === undefined) return;
-    let variant = this.#variants.get(grant);
-    if (variant?.connection !== lease.connection) {
-      variant?.stop();
-      variant = this.#catalogueOf(lease.connection, (changed) => this.#events.changed(this, changed));
-      variant.current = this.catalogue;
-      this.#variants.set(grant, variant);
-    }
-    variant.refreshSoon(kinds);
+    if (lease !== undefined) this.#variants.changed(lease, kinds);
+  }
+
+  #variantOf(connection: Connection): LiveCatalogue {
+    const variant = this.#catalogueOf(connection, (changed) => this.#events.changed(this, changed));
+    variant.current = this.catalogue;
+    return variant;
   }
 
   /** A lease's connection has gone, and with it what it listed for its grant. */
   closed(lease: Lease): void {
-    const { grant } = lease.key;
-    const variant = grant === undefined ? undefined : this.#variants.get(grant);
-    if (grant === undefined || variant === undefined || variant.connection !== lease.connection) return;
-    variant.stop();
-    this.#variants.delete(grant);
-    this.#events.changed(this, new Set(listKinds));
+    if (this.#variants.closed(lease)) this.#events.changed(this, new Set(listKinds));
   }
 
   /** A connection with a process of its own tells of changes that the catalogue's never hears of. */

@@ -5,7 +5,8 @@ import { PlugboardError } from './errors.ts';
 import { Gate } from './gate.ts';
 import type { Grant } from './grant.ts';
 import { Server } from './server.ts';
-import type { ServerEvents, ServerLimits } from './server.ts';
+import type { ServerEvents } from './server.ts';
+import type { ServerLimits } from './server-limits.ts';
 import type { Session } from './session.ts';
 
 const sweepEvery = 15_000;
