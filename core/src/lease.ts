@@ -1,6 +1,7 @@
 // A lease: one connection of a server, for those who may share it. Opening and closing is the server's business.
 import type { Connection, LeaseKey } from './connection.ts';
 import type { Answer } from './protocol/answer.ts';
+import { InFlight } from './in-flight.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
 import type { RpcRequest, RpcResponse } from './protocol/messages.ts';
 import type { Session } from './session.ts';
@@ -14,7 +15,7 @@ export class Lease {
   /** Sessions that have used it and are still open. */
   readonly sessions = new Set<Session>();
   /** Calls that wait for an answer. */
-  readonly calls = new Set<UpstreamCall>();
+  readonly calls = new InFlight<UpstreamCall>();
   /** ms since the epoch; meaningful while `sessions` is empty. */
   idleSince = Date.now();
   #logLevel: string | undefined;
@@ -27,20 +28,20 @@ export class Lease {
 
   /** Sends a call on this connection. */
   send(call: UpstreamCall): Promise<Answer> {
-    this.calls.add(call);
+    this.calls.set(call.id, call);
     call.onEnd = this.#forget;
     this.connection.send(call);
     return call.answer;
   }
 
-  readonly #forget = (call: UpstreamCall): void => void this.calls.delete(call);
+  readonly #forget = (call: UpstreamCall): void => void this.calls.delete(call.id);
 
   /**
    * Old era: a request of the server that names no call goes to the newest open call that is not waiting for its client already, then to
    * the newest, then to the session itself. Over stdio nobody can know better; all calls of a lease are at least of one grant.
    */
   async ask(request: RpcRequest): Promise<RpcResponse> {
-    const open = [...this.calls].filter((call) => call.canAsk);
+    const open = this.calls.all().filter((call) => call.canAsk);
     const call = open.findLast((each) => !each.asking) ?? open.at(-1);
     if (call !== undefined) return call.ask(request);
     if (this.key.kind === 'session') {

@@ -1,4 +1,5 @@
 // A JSON-RPC peer over a duplex channel (a child's pipes, a socket, memory): routes answers to their calls and everything else to its owner.
+import { InFlight } from './in-flight.ts';
 import { Answer, findResponseId } from './protocol/answer.ts';
 import { isNotification, isObject, isRequest, metaKey, metaOf, rpcCode } from './protocol/messages.ts';
 import type { JsonObject, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
@@ -22,7 +23,7 @@ export interface PeerEvents {
  */
 export class Peer {
   readonly #events: PeerEvents;
-  readonly #calls = new Map<number, UpstreamCall>();
+  readonly #calls = new InFlight<UpstreamCall>();
   #closed: CallFailure | undefined;
 
   constructor(events: PeerEvents) {
@@ -91,9 +92,10 @@ export class Peer {
   close(failure: CallFailure): void {
     if (this.#closed !== undefined) return;
     this.#closed = failure;
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
-    for (const call of calls) call.fail(failure);
+    for (const call of this.#calls.all()) {
+      this.#calls.delete(call.id);
+      call.fail(failure);
+    }
   }
 
   #settle(id: number, answer: Answer): void {
@@ -102,7 +104,7 @@ export class Peer {
       this.#events.rubbish(`an answer to a request that is not open (id ${id}): late, or sent twice`);
       return;
     }
-    this.#calls.delete(id);
+    this.#calls.delete(call.id);
     call.resolve(answer);
   }
 
@@ -126,7 +128,7 @@ export class Peer {
 
   #onlyCall(): UpstreamCall | undefined {
     if (this.#calls.size !== 1) return undefined;
-    const [call] = this.#calls.values();
+    const [call] = this.#calls.all();
     return call;
   }
 

@@ -1,5 +1,6 @@
 // One request under way towards a server: what is asked, who asks, how its side messages travel back, and its end. No routing here.
 import { hasBrand } from './errors.ts';
+import { InFlight } from './in-flight.ts';
 import type { Answer } from './protocol/answer.ts';
 import type {
   Capabilities,
@@ -189,7 +190,7 @@ export class UpstreamCall {
 
   #end(): void {
     this.#done = true;
-    open.delete(this);
+    open.delete(this.id);
     this.onEnd?.(this);
   }
 }
@@ -199,16 +200,16 @@ function withProgressToken(params: JsonObject, token: number): JsonObject {
 }
 
 // One clock for all open calls: a timer per call costs more than the call's own bookkeeping.
-const open = new Set<UpstreamCall>();
+const open = new InFlight<UpstreamCall>();
 const tick = 100;
 let clock: NodeJS.Timeout | undefined;
 
 function watch(call: UpstreamCall): void {
-  open.add(call);
+  open.set(call.id, call);
   if (clock !== undefined) return;
   clock = setInterval(() => {
     const now = performance.now();
-    for (const each of open) each.expire(now);
+    for (const each of open.all()) each.expire(now);
     if (open.size === 0) {
       clearInterval(clock);
       clock = undefined;

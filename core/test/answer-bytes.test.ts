@@ -52,7 +52,8 @@ test('an answer as binary text is its bytes, whatever the id', (t) => {
   const list = Answer.written(Buffer.from('{"tools":["é"]}'));
   t.deepEqual(Buffer.from(list.binary(1) ?? '', 'latin1'), list.encode(1));
   t.is(list.binary('é'), undefined);
-  t.is(Answer.result({}).binary(1), undefined);
+  t.is(Answer.result({ a: 'b' }).binary(1), '{"jsonrpc":"2.0","id":1,"result":{"a":"b"}}');
+  t.is(Answer.result({ a: 'é' }).binary(1), undefined);
 });
 
 test('what is added to bytes for the new era is what is added to the parsed answer', (t) => {

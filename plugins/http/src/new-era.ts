@@ -1,6 +1,6 @@
 // New era: one POST is one request, its answer JSON or an event stream, and closing the connection takes the request back.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Answer, metaKey, RefusedRequest, rpcCode } from 'plugboard';
+import { Answer, InFlight, metaKey, RefusedRequest, rpcCode } from 'plugboard';
 import type {
   Capabilities,
   Envelope,
@@ -35,10 +35,12 @@ class NewCall implements Reply {
   readonly #era: NewEra;
   readonly #response: ServerResponse;
   readonly #startedAt: number;
+  readonly #serial: number;
   #stream: EventStream | undefined;
   #done = false;
 
-  constructor(request: RpcRequest, era: NewEra, response: ServerResponse) {
+  constructor(request: RpcRequest, era: NewEra, response: ServerResponse, serial: number) {
+    this.#serial = serial;
     this.request = request;
     this.#era = era;
     this.#response = response;
@@ -102,7 +104,7 @@ class NewCall implements Reply {
   #close(): boolean {
     if (this.#done) return false;
     this.#done = true;
-    this.#era.calls.delete(this);
+    this.#era.calls.delete(this.#serial);
     return true;
   }
 }
@@ -110,12 +112,13 @@ class NewCall implements Reply {
 /** Serves all requests of the new era. */
 export class NewEra {
   readonly context: Context;
-  readonly calls = new Set<NewCall>();
+  readonly calls = new InFlight<NewCall>();
+  #lastSerial = 0;
 
   constructor(context: Context) {
     this.context = context;
     context.clock.onTick((now) => {
-      for (const call of this.calls) call.beat(now);
+      for (const call of this.calls.all()) call.beat(now);
     });
   }
 
@@ -145,12 +148,12 @@ export class NewEra {
 
   /** Ends the requests that would stay open for ever. */
   hangUp(reason: string): void {
-    for (const call of this.calls) if (call.request.method === 'subscriptions/listen') call.cancel(reason);
+    for (const call of this.calls.all()) if (call.request.method === 'subscriptions/listen') call.cancel(reason);
   }
 
   /** Ends all requests. */
   abandon(reason: string): void {
-    for (const call of this.calls) call.abandon(reason);
+    for (const call of this.calls.all()) call.abandon(reason);
   }
 
   async #notify(message: RpcNotification, { grant, server }: Exchange): Promise<void> {
@@ -173,8 +176,9 @@ export class NewEra {
 
   #start(message: RpcRequest, session: Session, { request, response }: Exchange): void {
     if (response.destroyed) return;
-    const call = new NewCall(message, this, response);
-    this.calls.add(call);
+    this.#lastSerial += 1;
+    const call = new NewCall(message, this, response, this.#lastSerial);
+    this.calls.set(this.#lastSerial, call);
     call.handle = this.context.board.handle(session, message, call, envelopeOf(message, request));
     call.watch();
   }

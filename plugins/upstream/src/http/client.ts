@@ -1,5 +1,5 @@
 // The HTTP side of one connection: its headers, its requests under way, handshake round trips. Which messages are sent is not decided here.
-import { isObject, proxyIdentity } from 'plugboard';
+import { InFlight, isObject, proxyIdentity } from 'plugboard';
 import type { RpcRequest, RpcResponse } from 'plugboard';
 import type { HttpSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
@@ -43,8 +43,8 @@ export class HttpClient {
   readonly streamHeaders: readonly string[];
   readonly #pools: Pools;
   readonly #lanes: Lanes;
-  readonly #live = new Set<Sent>();
-  readonly #forget = (sent: Sent): void => void this.#live.delete(sent);
+  readonly #live = new InFlight<Sent>();
+  readonly #forget = (sent: Sent): void => void this.#live.delete(sent.serial);
   /** Headers as lines, by the array they stand in; empty: they cannot be. */
   readonly #lines = new WeakMap<readonly string[], string>();
   /** Gets tokens; undefined: nobody can sign in at this server. */
@@ -83,7 +83,7 @@ export class HttpClient {
     const once = (extra: readonly string[], inner: ReplySink) =>
       this.#send(extra.length === 0 ? posted : { ...posted, more: [...(posted.more ?? []), ...extra] }, inner);
     const sent = new GuardedRequest(this.authorizer, once, sink, this.#forget);
-    if (!sent.ended) this.#live.add(sent);
+    if (!sent.ended) this.#live.set(sent.serial, sent);
     return sent;
   }
 
@@ -141,13 +141,13 @@ export class HttpClient {
   /** Ends everything that is under way. */
   abortAll(reason: Error): void {
     this.#lingering = [];
-    for (const each of [...this.#live]) each.abort(reason);
+    for (const each of this.#live.all()) each.abort(reason);
   }
 
   #send(posted: Posted, sink: ReplySink): Sent {
     const sent = new Exchange(this.#pools.maxMessageBytes, sink, this.#forget);
     if (posted.lane !== 'calls' || !this.#post(posted, sent)) this.#dispatch(posted, sent);
-    if (!sent.ended) this.#live.add(sent);
+    if (!sent.ended) this.#live.set(sent.serial, sent);
     return sent;
   }
 

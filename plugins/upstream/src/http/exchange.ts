@@ -33,6 +33,8 @@ export interface ReplySink {
 
 /** A request under way. */
 export interface Sent {
+  /** Of this request alone, in the order of sending. */
+  readonly serial: number;
   readonly ended: boolean;
   /** Gives the request up, wherever it is; the sink is told at once. */
   abort(reason: Error): void;
@@ -49,8 +51,17 @@ export class TooLong extends Error {}
 const maxErrorBytes = 1024 * 1024;
 const empty = Buffer.alloc(0);
 
+let lastSerial = 0;
+
+/** The number of the next request. */
+export function nextSerial(): number {
+  lastSerial += 1;
+  return lastSerial;
+}
+
 /** One request and its response: gathers JSON, reads events, and ends exactly once. `ended` is told before the sink's `done`. */
 export class Exchange implements Sent, Reply {
+  readonly serial = nextSerial();
   status = 0;
   text = '';
   error: Error | undefined;

@@ -1,5 +1,5 @@
 // Routes what an HTTP server sends, on whatever stream it comes: answers to their calls, side messages to call or core, requests to the client.
-import { Answer, findResponseId, isNotification, isObject, isRequest, rpcCode } from 'plugboard';
+import { Answer, findResponseId, InFlight, isNotification, isObject, isRequest, rpcCode } from 'plugboard';
 import type {
   CallFailure,
   EventGate,
@@ -21,7 +21,7 @@ export interface InboxInit {
 /** The open calls of one connection, and the reading of messages for them. */
 export class Inbox {
   readonly #init: InboxInit;
-  readonly #calls = new Map<number, UpstreamCall>();
+  readonly #calls = new InFlight<UpstreamCall>();
   /** Requests of the server that the client is busy with. */
   readonly #asked = new Set<RequestId>();
 
@@ -44,9 +44,7 @@ export class Inbox {
   }
 
   failAll(failure: CallFailure): void {
-    const calls = [...this.#calls.values()];
-    this.#calls.clear();
-    for (const call of calls) call.fail(failure);
+    for (const call of this.#calls.all()) this.fail(call, failure);
   }
 
   /** Takes one JSON text. `origin`: the call on whose stream it came; undefined: a stream that belongs to no call. */
@@ -92,7 +90,7 @@ export class Inbox {
       this.#init.rubbish(`sent an answer to a request that is not open (id ${id}): late, or twice`);
       return;
     }
-    this.#calls.delete(id);
+    this.#calls.delete(call.id);
     call.resolve(answer);
   }
 
@@ -132,7 +130,7 @@ export class Inbox {
 
   #onlyCall(): UpstreamCall | undefined {
     if (this.#calls.size !== 1) return undefined;
-    const [call] = this.#calls.values();
+    const [call] = this.#calls.all();
     return call;
   }
 }

@@ -1,5 +1,6 @@
 // One request that is sent again with another token when the server does not let it in. Getting the token is the authorizer's business.
 import { pause } from '../attempt.ts';
+import { nextSerial } from '../http/exchange.ts';
 import type { Reply, ReplySink, Sent } from '../http/exchange.ts';
 import type { Authorizer, Outcome } from './authorizer.ts';
 import { isChallenge } from './challenge.ts';
@@ -12,6 +13,7 @@ const patience = 25_000;
 export type Dispatch = (headers: readonly string[], sink: ReplySink) => Sent;
 
 export class GuardedRequest implements Sent, ReplySink {
+  readonly serial = nextSerial();
   readonly #authorizer: Authorizer;
   readonly #dispatch: Dispatch;
   readonly #sink: ReplySink;
