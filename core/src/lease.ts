@@ -34,7 +34,7 @@ export class Lease {
     return call.answer;
   }
 
-  readonly #forget = (call: UpstreamCall): void => void this.calls.delete(call.id);
+  readonly #forget = (call: UpstreamCall): void => this.calls.delete(call.id);
 
   /**
    * Old era: a request of the server that names no call goes to the newest open call that is not waiting for its client already, then to

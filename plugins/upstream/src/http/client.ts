@@ -44,7 +44,7 @@ export class HttpClient {
   readonly #pools: Pools;
   readonly #lanes: Lanes;
   readonly #live = new InFlight<Sent>();
-  readonly #forget = (sent: Sent): void => void this.#live.delete(sent.serial);
+  readonly #forget = (sent: Sent): void => this.#live.delete(sent.serial);
   /** Headers as lines, by the array they stand in; empty: they cannot be. */
   readonly #lines = new WeakMap<readonly string[], string>();
   /** Gets tokens; undefined: nobody can sign in at this server. */
