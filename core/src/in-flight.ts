@@ -1,7 +1,8 @@
 // What is under way, by a number that grows by one or a few with each: a Map, made for being added to and deleted from all the time.
 
-/** Places that are used in turn. */
-const places = 128;
+/** Places that are used in turn: as many as are needed, within these. */
+const fewest = 4;
+const most = 1024;
 
 /**
  * Items by number. A Map makes itself a new table again and again while entries come and go, and each dead table refers to the next:
@@ -9,9 +10,10 @@ const places = 128;
  * for as long as nobody comes by who needs it; those that are still there then move to a Map.
  */
 export class InFlight<Item> {
-  readonly #ids: number[] = [];
-  readonly #items: (Item | undefined)[] = [];
-  readonly #long = new Map<number, Item>();
+  #places = fewest;
+  #ids: number[] = [];
+  #items: (Item | undefined)[] = [];
+  #long: Map<number, Item> | undefined;
   #size = 0;
 
   get size(): number {
@@ -20,33 +22,52 @@ export class InFlight<Item> {
 
   /** Adds an item under a number that is not there. */
   set(id: number, item: Item): void {
-    const place = id % places;
-    const other = this.#items[place];
-    if (other !== undefined) this.#long.set(this.#ids[place] ?? 0, other);
-    this.#ids[place] = id;
-    this.#items[place] = item;
     this.#size += 1;
+    if (this.#items[id % this.#places] !== undefined && this.#size * 2 > this.#places && this.#places < most)
+      this.#grow();
+    this.#put(id, item);
   }
 
   get(id: number): Item | undefined {
-    const place = id % places;
-    return this.#ids[place] === id ? this.#items[place] : this.#long.get(id);
+    const place = id % this.#places;
+    return this.#ids[place] === id ? this.#items[place] : this.#long?.get(id);
   }
 
   /** Does nothing when it is not there. */
   delete(id: number): void {
-    const place = id % places;
+    const place = id % this.#places;
     if (this.#ids[place] === id && this.#items[place] !== undefined) this.#items[place] = undefined;
-    else if (!this.#long.delete(id)) return;
+    else if (this.#long?.delete(id) !== true) return;
     this.#size -= 1;
   }
 
   /** All of them, in the order of their numbers. */
   all(): Item[] {
+    return this.#entries().map(({ item }) => item);
+  }
+
+  #put(id: number, item: Item): void {
+    const place = id % this.#places;
+    const other = this.#items[place];
+    if (other !== undefined) (this.#long ??= new Map()).set(this.#ids[place] ?? 0, other);
+    this.#ids[place] = id;
+    this.#items[place] = item;
+  }
+
+  #grow(): void {
+    const entries = this.#entries();
+    this.#places *= 2;
+    this.#ids = [];
+    this.#items = [];
+    this.#long = undefined;
+    for (const { id, item } of entries) this.#put(id, item);
+  }
+
+  #entries(): { readonly id: number; readonly item: Item }[] {
     const here = this.#items.flatMap((item, place) =>
       item === undefined ? [] : [{ id: this.#ids[place] ?? 0, item }],
     );
-    const long = [...this.#long].map(([id, item]) => ({ id, item }));
-    return [...here, ...long].toSorted((a, b) => a.id - b.id).map(({ item }) => item);
+    const long = [...(this.#long ?? [])].map(([id, item]) => ({ id, item }));
+    return [...here, ...long].toSorted((one, other) => one.id - other.id);
   }
 }

@@ -35,6 +35,9 @@ export interface Posted {
   readonly path?: string;
 }
 
+/** Headers as lines, by the array they stand in; empty: they cannot be. */
+const linesOf = new WeakMap<readonly string[], string>();
+
 export class HttpClient {
   readonly settings: HttpSettings;
   /** Headers of every POST, names and values in turn. */
@@ -45,8 +48,6 @@ export class HttpClient {
   readonly #lanes: Lanes;
   readonly #live = new InFlight<Sent>();
   readonly #forget = (sent: Sent): void => this.#live.delete(sent.serial);
-  /** Headers as lines, by the array they stand in; empty: they cannot be. */
-  readonly #lines = new WeakMap<readonly string[], string>();
   /** Gets tokens; undefined: nobody can sign in at this server. */
   readonly authorizer: Authorizer | undefined;
   #lingering: Sent[] = [];
@@ -155,10 +156,10 @@ export class HttpClient {
   #post({ method, headers, more, body, path }: Posted, sent: Exchange): boolean {
     const { wires } = this.#lanes;
     if (wires?.usual !== true || method !== 'POST' || body === undefined || path !== undefined) return false;
-    let lines = this.#lines.get(headers);
+    let lines = linesOf.get(headers);
     if (lines === undefined) {
       lines = headerLines(headers) ?? '';
-      this.#lines.set(headers, lines);
+      linesOf.set(headers, lines);
     }
     const others = more === undefined ? '' : headerLines(more);
     if (lines === '' || others === undefined) return false;
