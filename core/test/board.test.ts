@@ -2,7 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Denied, definePlugin, z } from '../src/index.ts';
-import type { Plugin, ToolEntry } from '../src/index.ts';
+import type { Plugin, ToolEntry, ToolResult } from '../src/index.ts';
 import { echoServer, startHost, TestClient, until } from './support.ts';
 
 const toolNames = ['read', 'write', 'delete_all', 'list-items', 'list_items', 'a.b/c'];
@@ -140,6 +140,33 @@ test('a request with the id of an open one is refused, and the open one is answe
   t.is(second.response.error?.code, -32600);
   open();
   t.truthy((await first).response.result);
+});
+
+test('a result is frozen for plugins: it is changed by returning another one, at once or later', async (t) => {
+  const ways: Readonly<Record<string, (result: ToolResult) => ToolResult | Promise<ToolResult>>> = {
+    keep: (result) => result,
+    replace: (result) => ({ ...result, content: [{ type: 'text', text: 'replaced' }] }),
+    later: async (result) => ({ ...result, content: [{ type: 'text', text: 'later' }] }),
+    mutate: (result) => {
+      result.content.push({ type: 'text', text: 'smuggled' });
+      return result;
+    },
+  };
+  const shaping = definePlugin({
+    id: 'shaping',
+    apiVersion: 1,
+    apply: ({ hooks }) => hooks.on('onToolResult', (result, { tool }) => ways[tool]?.(result) ?? result),
+  });
+  const { host, board } = await startHost([echoServer('fs', Object.keys(ways)), shaping]);
+  t.teardown(() => host.stop());
+  await ready(board);
+  for (const client of [await TestClient.old(board), await TestClient.new(board)]) {
+    const call = async (tool: string) => (await client.request('tools/call', { name: `fs_${tool}` })).response;
+    t.regex(JSON.stringify((await call('keep')).result), /\\"tool\\":\\"keep\\"/);
+    t.like((await call('replace')).result, { content: [{ text: 'replaced' }] });
+    t.like((await call('later')).result, { content: [{ text: 'later' }] });
+    t.regex((await call('mutate')).error?.message ?? '', /plugin "shaping" failed in onToolResult.*not extensible/);
+  }
 });
 
 test('a plugin that fails is named, refuses what it guards, and leaves other hooks and sessions alone', async (t) => {
