@@ -126,6 +126,15 @@ test('the end of a result is where parsing finds it, however long its strings ar
   t.true(process.cpuUsage(started).user < 5_000_000);
 });
 
+test('bytes that are not UTF-8, or break a line, are not passed on', (t) => {
+  const head = '{"jsonrpc":"2.0","id":7,"result":{"text":"';
+  for (const text of [[0xff], [0xc3], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xc0, 0xaf], [0x0a]]) {
+    const bytes = Buffer.concat([Buffer.from(head), Buffer.from(text), Buffer.from('"}}')]);
+    t.is(findResponseId(bytes), undefined, bytes.toString('hex'));
+  }
+  t.truthy(findResponseId(Buffer.from(`${head}é€😀"}}`)));
+});
+
 test('requests, errors and notifications are never taken for answers', (t) => {
   for (const message of [
     { jsonrpc: '2.0', id: 1, method: 'ping' },

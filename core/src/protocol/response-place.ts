@@ -1,4 +1,5 @@
 // Where id and result of a response stand in its bytes, found without parsing. What is not laid out as expected is parsed elsewhere.
+import { isUtf8 } from 'node:buffer';
 
 const resultHead = Buffer.from('{"result":');
 const idFirstHead = Buffer.from('{"jsonrpc":"2.0","id":');
@@ -27,13 +28,19 @@ export interface ResponsePlace {
 /**
  * Finds id and result of a successful response without parsing it, in the layouts that servers write: id first
  * (`{"jsonrpc":"2.0","id":7,"result":{…}}`) and id last (`…,"id":7}`). Returns undefined for every other layout, for errors, requests
- * and bytes with a line break: those are parsed instead.
+ * and bytes that a client's connection might break at: those are parsed instead.
  *
  * The response has these members and no others. A second `id` behind the result would be the one that counts for most readers, and a
  * server could answer a call of another server with it.
  */
 export function findResponseId(bytes: Buffer): ResponsePlace | undefined {
-  if (bytes[0] !== openBrace || bytes[bytes.length - 1] !== closeBrace || bytes.includes(newline)) return undefined;
+  if (bytes[0] !== openBrace || bytes[bytes.length - 1] !== closeBrace) return undefined;
+  const place = findPlace(bytes);
+  // A line is a message over stdio; a WebSocket closes at what is not UTF-8, with all that others are asked on it.
+  return place === undefined || bytes.includes(newline) || !isUtf8(bytes) ? undefined : place;
+}
+
+function findPlace(bytes: Buffer): ResponsePlace | undefined {
   if (startsWith(bytes, idFirstHead)) return findIdFirst(bytes);
   if (startsWith(bytes, resultHead)) return findIdLast(bytes, resultHead.length, true);
   return startsWith(bytes, resultLastHead) ? findIdLast(bytes, resultLastHead.length, false) : undefined;
