@@ -6,6 +6,8 @@ import { configFileNames, findConfigFile } from '../config.ts';
 import { PlugboardError } from '../errors.ts';
 import type { Console } from './console.ts';
 import { exitCodes } from './exit-codes.ts';
+import { invocation } from './invocation.ts';
+import { shellWord } from './shell-word.ts';
 
 const text = `# Which servers and tools your agents get. All keys: docs/configuration.md.
 # Check it with \`plugboard doctor\`, start it with \`plugboard up\`; changes are applied while it runs.
@@ -48,17 +50,17 @@ export async function init(options: { readonly config?: string }, output: Consol
   const existing = options.config === undefined ? findConfigFile(process.cwd()) : existsSync(file) ? file : undefined;
   if (existing !== undefined) throw new PlugboardError('CONFIG_EXISTS', `${existing} exists and was left as it is`);
   const workspace = path.join(path.dirname(file), 'workspace');
-  await mkdir(workspace, { recursive: true });
+  const isNew = (await mkdir(workspace, { recursive: true })) !== undefined;
   await writeFile(file, text, { flag: 'wx' });
   const flags =
     path.dirname(file) === process.cwd() && path.basename(file) === usual
       ? ''
-      : ` --config ${path.relative(process.cwd(), file)}`;
-  const next = [`plugboard doctor${flags}`, `plugboard up${flags}`];
+      : ` --config ${shellWord(path.relative(process.cwd(), file))}`;
+  const next = ['doctor', 'up'].map((command) => `${invocation()} ${command}${flags}`);
   if (output.json) output.printJson({ file, workspace, next });
   else {
     output.print(`wrote ${file}`);
-    output.print(`made ${workspace}, the folder that agents work in`);
+    output.print(`${isNew ? 'made' : 'found'} ${workspace}, the folder that agents work in`);
     output.print(`next: ${next.join(', then ')}`);
   }
   return exitCodes.ok;

@@ -1,6 +1,7 @@
-// What `plugboard up` leaves in files for other commands: how its configuration fared, and what its servers offer.
+// What `plugboard up` leaves in files for other commands: where it listens, how its configuration fared, and what its servers offer.
 import type { BoardApi } from '../board-api.ts';
 import { LocalFiles, versionOfConfiguration } from '../local-files.ts';
+import type { RunReport } from '../local-files.ts';
 import type { Tool } from '../protocol/messages.ts';
 
 /** Changes of servers are collected for so long; ms. */
@@ -10,7 +11,7 @@ export class Traces {
   readonly #configFile: string;
   readonly #files: LocalFiles;
   #board: BoardApi | undefined;
-  #uses: () => readonly string[] = () => [];
+  #about: () => Pick<RunReport, 'url' | 'uses'> = () => ({ uses: [] });
   #version = '';
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -20,10 +21,10 @@ export class Traces {
     this.#files = new LocalFiles(configFile);
   }
 
-  /** From now on the tools of this board are told. */
-  follow(board: BoardApi, uses: () => readonly string[]): void {
+  /** From now on the tools of this board are told. `about`: asked each time anew. */
+  follow(board: BoardApi, about: () => Pick<RunReport, 'url' | 'uses'>): void {
     this.#board = board;
-    this.#uses = uses;
+    this.#about = about;
     this.serversChanged();
   }
 
@@ -42,23 +43,21 @@ export class Traces {
 
   async applied(): Promise<void> {
     if (this.#version === '') await this.looksAt();
-    await this.#files.writeRun({ pid: process.pid, version: this.#version, state: 'applied', uses: this.#uses() });
+    await this.#write('applied');
   }
 
   async refused(error: string): Promise<void> {
-    await this.#files.writeRun({
-      pid: process.pid,
-      version: this.#version,
-      state: 'refused',
-      uses: this.#uses(),
-      error,
-    });
+    await this.#write('refused', error);
   }
 
   async end(): Promise<void> {
     this.#ended = true;
     clearTimeout(this.#timer);
     await this.#files.end();
+  }
+
+  async #write(state: RunReport['state'], error?: string): Promise<void> {
+    await this.#files.writeRun({ pid: process.pid, version: this.#version, state, ...this.#about(), error });
   }
 
   #observed(): Record<string, readonly Tool[]> {
