@@ -76,7 +76,6 @@ export class Conversation implements CallOwner {
 
   /** Ends in good order: requests under way have `limit` ms to finish; what is left is answered with an error. */
   async finish(reason: string, limit: number): Promise<void> {
-    this.#ended = true;
     for (const call of this.#calls.values()) if (call.request.method === 'subscriptions/listen') call.cancel(reason);
     if (this.#calls.size > 0) {
       const giveUp = new AbortController();
@@ -84,6 +83,7 @@ export class Conversation implements CallOwner {
       await Promise.race([idle, sleep(limit, undefined, { signal: giveUp.signal }).catch(() => {})]);
       giveUp.abort();
     }
+    this.#ended = true;
     for (const call of this.#calls.values()) call.abandon(reason, Answer.error(rpcCode.serverGone, reason));
     await this.#closeSessions(reason);
   }

@@ -16,8 +16,8 @@ export class Attempt {
     const started = performance.now();
     this.#deadline = started + limit;
     const late = (option: string) => {
-      const time = Math.round(performance.now() - started);
-      return new Error(`server "${server}" was not ready within ${time} ms; see what it waits for, or raise ${option}`);
+      const time = Math.max(0.1, Math.round((performance.now() - started) / 100) / 10);
+      return new Error(`server "${server}" was not ready within ${time} s; see what it waits for, or raise ${option}`);
     };
     this.#giveUp = () => {
       const overdue = outer.reason instanceof Error && outer.reason.name === 'TimeoutError';
