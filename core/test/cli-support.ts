@@ -46,6 +46,13 @@ export async function finish(child: ChildProcessWithoutNullStreams, input = ''):
 
 export const plugboard = (args: readonly string[], options: RunOptions) => finish(start(args, options), options.input);
 
+/** Runs a command line on a terminal of 80 columns; what it shows there, both streams together. */
+export async function onTerminal(args: readonly string[], { cwd, env = {} }: RunOptions): Promise<Result> {
+  const words = [process.execPath, main, ...args].map((word) => `'${word}'`);
+  const command = `stty cols 80; ${words.join(' ')}`;
+  return finish(start(['-qec', command, '/dev/null'], { cwd, env: { TERM: 'xterm', ...env } }, 'script'));
+}
+
 export async function folder(t: ExecutionContext, files: Record<string, string> = {}): Promise<string> {
   // A start takes half a second, and all tests of this file start several processes at once.
   t.timeout(180_000);

@@ -85,11 +85,17 @@ test('what goes wrong has its exit code, its words and its hint', async (t) => {
   isUsage(await run(['call', 'demo_echo', '{"a"']), /the arguments: /);
   isUsage(await run(['call', 'demo_echo', 'count:=x']), /argument count: /);
   isUsage(await plugboard(['call'], { cwd }), /missing required argument 'tool'/);
-  isUsage(await plugboard(['tols'], { cwd }), /unknown command 'tols' \(Did you mean tools\?\)/);
+  const meant = await plugboard(['tols'], { cwd });
+  isUsage(meant, /unknown command 'tols' \(Did you mean tools\?\)/);
+  t.true(meant.stderr.includes(`node ${main} tools --help`), meant.stderr);
   isUsage(await plugboard(['tools', '--prt', '1'], { cwd }), /unknown option '--prt'/);
   isUsage(await plugboard(['up', '--port', '99999'], { cwd }), /must be a number from 0 to 65535/);
   isUsage(await plugboard(['tools', '--grant', 'bob'], { cwd }), /there is no grant "bob" \(the file has none\)/);
-  isUsage(await plugboard([], { cwd }), /Usage: plugboard/);
+  isUsage(await plugboard([], { cwd }), /Usage: plugboard \[options\]/);
+  isUsage(await plugboard(['task'], { cwd }), /Usage: plugboard task \[options\]/);
+  const help = await plugboard(['help', 'task', 'list'], { cwd });
+  t.is(help.code, exitCodes.ok, help.stderr);
+  t.regex(help.stdout, /Usage: plugboard task/);
 
   t.is(await proxy.stop(), exitCodes.ok);
   const gone = await run(['tools']);
@@ -210,6 +216,26 @@ test('up --stdio serves the client that started it, and ends with it; stdout is 
   }
 });
 
+test('what is piped into up --stdio is answered, though its end comes with it', async (t) => {
+  const cwd = await folder(t, { 'plugboard.yaml': openConfig, 'demo.js': demo });
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const input = [
+    { jsonrpc: '2.0', id: 1, method: 'initialize', params },
+    { jsonrpc: '2.0', method: 'notifications/initialized' },
+    { jsonrpc: '2.0', id: 2, method: 'tools/list' },
+    { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'demo_echo', arguments: { text: 'piped' } } },
+  ];
+  const lines = input.map((message) => `${JSON.stringify(message)}\n`).join('');
+  const { code, stdout, stderr } = await plugboard(['up', '--stdio'], { cwd, input: lines });
+  t.is(code, exitCodes.ok, stderr);
+  const answers = stdout.trim().split('\n');
+  t.deepEqual(
+    answers.map((line) => (JSON.parse(line) as JsonObject)['id']),
+    [1, 2, 3],
+  );
+  t.regex(answers[2] ?? '', /piped/);
+});
+
 test('init, doctor, up: what is printed works as it is printed', async (t) => {
   const cwd = await folder(t);
   const init = await plugboard(['init'], { cwd });
@@ -313,18 +339,6 @@ test('up says why it cannot start, and leaves nothing behind', async (t) => {
     t.regex(stderr, words);
     t.regex(stderr, /\n→ \w/);
   }
-});
-
-test('colours appear on a terminal, and not when they are unwanted', async (t) => {
-  const { proxy, cwd, port } = await running(t);
-  const command = `'${process.execPath}' '${main}' tools --port ${port}`;
-  const terminal = (env: Record<string, string>) =>
-    finish(start(['-qec', command, '/dev/null'], { cwd, env: { TERM: 'xterm', ...env } }, 'script'));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  t.regex((await terminal({})).stdout, /\u001b\[1mtool/);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  t.notRegex((await terminal({ NO_COLOR: '1' })).stdout, /\u001b\[\d+m/);
-  t.is(await proxy.stop(), exitCodes.ok);
 });
 
 const isShown = (command: Command) => !(command as Command & { _hidden?: boolean })._hidden;

@@ -41,6 +41,7 @@ test('a child that ends at start: the message has its last words, without its se
       ending: { ...faulty('--exit-at-start'), env: { API_TOKEN: 'sesame-open-123' } },
       missing: { command: 'plugboard-no-such-program' },
       nowhere: { ...faulty(), cwd: './no/such/folder' },
+      path: { command: './no-such-script' },
       nul: { command: 'a\0b' },
     },
   });
@@ -57,6 +58,10 @@ test('a child that ends at start: the message has its last words, without its se
   t.regex(
     (await t.throwsAsync(harness.connect('nowhere'))).message,
     /working directory .*no\/such\/folder does not exist; correct mcpServers\.nowhere\.cwd/,
+  );
+  t.regex(
+    (await t.throwsAsync(harness.connect('path'))).message,
+    /server "path" could not be started: there is no file \/.*\/no-such-script; install it, or correct mcpServers\.path\.command/,
   );
   t.regex((await t.throwsAsync(harness.connect('nul'))).message, /server "nul" could not be started/);
 });
