@@ -11,6 +11,7 @@ export const hints = {
   CONFIG_EXISTS: 'edit the file, or name another one with --config FILE',
   FILE_FAILED:
     'give this user the right to that place, or name another one: --config FILE, --out FOLDER, or a folder of the plugin’s options',
+  INPUT_INVALID: 'correct the file, or name another one: `plugboard COMMAND --help` says what it may hold',
   USAGE: 'see `plugboard COMMAND --help`; `plugboard help` lists all commands',
   LOCK_INVALID: 'restore plugboard.lock from your repository, or delete it and approve what it held once more',
   NPM_MISSING: 'install npm: it comes with Node',
@@ -30,7 +31,8 @@ export const hints = {
   REQUEST_FAILED: 'the message says why; the log of the proxy may say more',
   CANCELLED: 'nothing more is awaited; what the tool had begun may have been done all the same',
   UNAUTHORIZED: 'send a valid token: Authorization: Bearer …',
-  CANNOT_LISTEN: 'give another port with `--port N` or the option `port`, or end what listens there',
+  CANNOT_LISTEN:
+    'choose a free port (`--port N`, or the option `port`) or an address of this machine (the option `host`), or end what listens there',
   REFUSED_BIND: 'configure `grants` (or a plugin that authenticates), or bind to 127.0.0.1',
   TOOL_FAILED: 'the tool answered with an error; its text is above',
 } as const;

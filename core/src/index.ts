@@ -23,6 +23,7 @@ export { InFlight } from './in-flight.ts';
 export { linkAbort } from './linked-abort.ts';
 export type { LinkedAbort } from './linked-abort.ts';
 export { Backoff } from './transport/backoff.ts';
+export { cannotListen } from './transport/cannot-listen.ts';
 export { claimsEnvelope, missingEnvelope, readEnvelope } from './transport/envelope.ts';
 export { EventGate } from './transport/event-gate.ts';
 export { proxyIdentity } from './transport/identity.ts';

@@ -88,3 +88,15 @@ test('a warning names an argument that the tool does not list, and the nearest; 
   const noJson = /NOT_RUNNING: http:\S+ does not answer with JSON: it is no Plugboard/;
   t.is(says(await plugboard(['tools', '--port', html], { cwd }), exitCodes.notRunning, noJson), undefined);
 });
+
+test('an address that cannot be listened on: what is wrong with it, and one hint for what to do', async (t) => {
+  const grants = 'grants: { a: { token: literal-token-0123456789, tools: { allow: ["*"] } } }\n';
+  const cwd = await folder(t, { 'plugboard.yaml': `plugins: { http: { host: 192.0.2.1 } }\n${grants}` });
+  const absent =
+    /CANNOT_LISTEN: .*http: cannot listen on 192\.0\.2\.1:8807: this machine has no such address\n→ choose a free port/;
+  t.is(says(await plugboard(['up'], { cwd }), exitCodes.error, absent), undefined);
+  const port = await listening(t, () => {});
+  await writeFile(path.join(cwd, 'plugboard.yaml'), `plugins: { http: { port: ${port} } }\n`);
+  const taken = /: another process listens there\n→ choose a free port .*, or end what listens there\n$/;
+  t.is(says(await plugboard(['up'], { cwd }), exitCodes.error, taken), undefined);
+});

@@ -472,8 +472,8 @@ test('the end of input: what was read before it is answered, and then the client
   board.handled.find((each) => each.request.id === 3)?.reply.answer(Answer.result({ in: 'time' }));
   await pipe.until(() => pipe.ends > 0);
   t.deepEqual(
-    pipe.lines.map((each) => [(each as Message).id, 'result' in each]).sort(),
-    [1, 2, 3, 4].map((id) => [id, true]),
+    pipe.lines.map((each) => `${String((each as Message).id)} ${'result' in each}`).sort(),
+    [1, 2, 3, 4].map((id) => `${id} true`),
   );
   t.deepEqual(board.closed.map((each) => each.session.era).sort(), ['new', 'old']);
 
