@@ -115,14 +115,23 @@ export class Sessions {
   }
 
   #answer(exchange: Exchange): void {
-    const failed = (error: unknown) => exchange.answer(this.#faultAnswer(error));
+    const failed = (error: unknown) => this.#send(exchange, this.#faultAnswer(error));
     try {
       const discover = exchange.request.method === 'server/discover' && exchange.caller.era === 'new';
       const answer = discover ? this.#discover(exchange) : this.#parts.requests.answer(exchange);
       if (answer instanceof Answer) exchange.answer(answer);
-      else answer.then((found) => exchange.answer(found), failed);
+      else answer.then((found) => this.#send(exchange, found), failed);
     } catch (error) {
       failed(error);
+    }
+  }
+
+  /** Sends an answer where nobody would catch what its transport throws. */
+  #send(exchange: Exchange, answer: Answer): void {
+    try {
+      exchange.answer(answer);
+    } catch (error) {
+      this.#parts.report(error);
     }
   }
 
