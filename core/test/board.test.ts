@@ -2,7 +2,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { Answer, Denied, definePlugin, z } from '../src/index.ts';
-import type { JsonObject, Plugin, RpcResponse, ToolEntry, ToolResult } from '../src/index.ts';
+import type { Grant, JsonObject, Plugin, RpcResponse, ToolEntry, ToolResult } from '../src/index.ts';
 import { echoServer, HandServer, ready, startHost, TestClient, until } from './support.ts';
 
 const toolNames = ['read', 'write', 'delete_all', 'list-items', 'list_items', 'a.b/c'];
@@ -390,4 +390,29 @@ test('a transport that throws while it is answered is reported, and nobody else 
   );
   await until(() => lines.some((line) => line.includes('the socket is gone')));
   t.truthy(await client.echo('fs_read'));
+});
+
+test('a caller is told of the extensions of the servers that it may use, and of no others', async (t) => {
+  const extensions = (name: string) => ({ extensions: { [`com.example/${name}`]: { tenant: name } } });
+  const servers = ['a', 'b'].map((name) => new HandServer({ name, capabilities: extensions(name) }).plugin);
+  const grants = {
+    alice: { token: 'alice-secret-token-1', tools: { allow: ['a'] } },
+    both: { token: 'both-secret-token-01', tools: { allow: ['*'] } },
+  };
+  const { host, board } = await startHost(servers, { grants });
+  t.teardown(() => host.stop());
+  await ready(board);
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const told = async (grant: Grant) => {
+    const { result } = await board.open({ transport: 'test', grant, server: undefined, params });
+    const discovered = await (await TestClient.new(board, grant)).request('server/discover');
+    const answers = [result, discovered.response.result] as { capabilities: { extensions?: object } }[];
+    return answers.map(({ capabilities }) => Object.keys(capabilities.extensions ?? {}));
+  };
+  t.deepEqual(await told(board.grants.get('alice') as Grant), [['com.example/a'], ['com.example/a']]);
+  t.deepEqual(await told(board.grants.get('both') as Grant), [
+    ['com.example/a', 'com.example/b'],
+    ['com.example/a', 'com.example/b'],
+  ]);
+  t.deepEqual(await told(board.defaultGrant), [[], []]);
 });
