@@ -29,6 +29,9 @@ export interface Reply {
   ask(message: RpcRequest): void;
 }
 
+/** URIs of resources that somebody has subscribed to, each with the name of the server that serves it. */
+export type SubscribedUris = Map<string, string>;
+
 /** What a transport tells of a new session. */
 export interface SessionInit {
   readonly id: string;
@@ -56,8 +59,8 @@ export class Session implements Caller {
   /** ms since the epoch. */
   readonly createdAt = Date.now();
   logLevel: string | undefined;
-  /** Resource URIs that the client subscribed to (old era). */
-  readonly subscriptions = new Set<string>();
+  /** The resources that the client has subscribed to (old era). */
+  readonly subscriptions: SubscribedUris = new Map();
   /**
    * Old era: where messages go that belong to no request. The transport sets it at once and keeps what it cannot send yet.
    * Undefined in the new era, whose clients listen by `subscriptions/listen`.

@@ -67,11 +67,11 @@ export class Sessions {
       capabilities: isObject(params['capabilities']) ? (params['capabilities'] as Capabilities) : {},
       clientInfo: isObject(params['clientInfo']) ? (params['clientInfo'] as Implementation) : undefined,
     });
-    const { maker, welcome, listeners } = this.#parts;
+    const { maker, welcome, listeners, requests } = this.#parts;
     const view = maker.view(grant, server);
     const result = await welcome.initialize(view, protocolVersion);
     await this.#begin(session);
-    const ear = sessionListener(session, view);
+    const ear = sessionListener(session, view, (ended) => requests.subscriptions.release(ended, session));
     session.onShown = (kind, digest) => ear.known.set(kind, digest);
     listeners.add(ear);
     this.#open.set(session, new Map());
