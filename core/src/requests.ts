@@ -12,7 +12,7 @@ import type { ListKind } from './protocol/methods.ts';
 import type { Servers } from './servers.ts';
 import { ResourceRoutes, unknownResource } from './resource-routes.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { TaskRoutes } from './task-routes.ts';
+import { mixesTasks, TaskRoutes } from './task-routes.ts';
 import { ToolCalls } from './tool-calls.ts';
 import { Listing } from './listing.ts';
 import type { EntryOf } from './listing.ts';
@@ -66,6 +66,7 @@ export class Requests {
         method,
         (exchange) => this.#atTask(exchange),
       ]),
+      ['tasks/list', (exchange) => this.#listTasks(exchange)],
     ]);
   }
 
@@ -150,9 +151,33 @@ export class Requests {
   async #atTask(exchange: Exchange): Promise<Answer> {
     const { view, session, request } = exchange;
     const taskId = request.params?.['taskId'];
-    const server = this.#tasks.find(session.grant.id, taskId) ?? this.#routes.wholeServer(view);
-    if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown task: ${String(taskId)}`);
-    return this.#at(exchange, server, request.params);
+    if (typeof taskId !== 'string') return Answer.error(rpcCode.invalidParams, `${request.method} needs a taskId`);
+    const server =
+      view.server === undefined
+        ? this.#tasks.find(session.grant.id, taskId)
+        : this.#atEndpoint(view, view.server, taskId);
+    return server === undefined
+      ? Answer.error(rpcCode.invalidParams, `Unknown task: ${taskId}`)
+      : this.#at(exchange, server, request.params);
+  }
+
+  /** The endpoint's one server, for a task that the grant has made there, or that can be no other grant's. */
+  #atEndpoint(view: View, name: string, taskId: string): string | undefined {
+    if (this.#tasks.has(view.grant.id, taskId, name)) return name;
+    const server = this.#tools.servers.find(name, view.grant);
+    return server === undefined || mixesTasks(server) ? undefined : this.#routes.wholeServer(view);
+  }
+
+  /** The tasks of a server; of one that mixes those of all grants, the caller's own. */
+  async #listTasks(exchange: Exchange): Promise<Answer> {
+    const { view, session } = exchange;
+    const answer = await this.#atWholeServer(exchange);
+    const server = view.server === undefined ? undefined : this.#tools.servers.find(view.server, session.grant);
+    if (answer.failed || server === undefined || !mixesTasks(server)) return answer;
+    const { result } = answer.message;
+    const listed = Array.isArray(result?.['tasks']) ? result['tasks'].filter(isObject) : [];
+    const tasks = listed.filter(({ taskId }) => this.#tasks.has(session.grant.id, String(taskId), server.name));
+    return Answer.result({ ...result, tasks });
   }
 
   /** Methods of extensions go to the server of the endpoint, for grants that may use all of it: nobody knows what else they could reach. */
