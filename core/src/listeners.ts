@@ -145,6 +145,12 @@ export class Listeners {
     return this.#listeners.has(listener);
   }
 
+  /** True while the session, or a stream of it, has an ear here. */
+  listensFor(session: Session): boolean {
+    for (const listener of this.#listeners) if (listener.session === session) return true;
+    return false;
+  }
+
   all(): Iterable<Listener> {
     return this.#listeners;
   }

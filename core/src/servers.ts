@@ -129,6 +129,13 @@ export class Servers {
     return server;
   }
 
+  /** True while a call is open on a connection that the session uses. */
+  worksFor(session: Session): boolean {
+    return this.of(session.grant).some(({ leases }) =>
+      leases.open().some((lease) => lease.calls.size > 0 && lease.sessions.has(session)),
+    );
+  }
+
   release(session: Session): void {
     for (const server of this.of(session.grant)) server.leases.release(session);
   }

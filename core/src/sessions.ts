@@ -178,7 +178,9 @@ export class Sessions {
   }
 
   #sweep(): void {
-    for (const session of this.#stateless.idle(Date.now())) void this.close(session, 'idle');
+    const { listeners, servers } = this.#parts;
+    const inUse = (session: Session) => listeners.listensFor(session) || servers.worksFor(session);
+    for (const session of this.#stateless.idle(Date.now(), inUse)) void this.close(session, 'idle');
   }
 
   /** The answer for a fault: a plugin's is named, our own is reported and told without detail. */
