@@ -56,10 +56,9 @@ export class ResourceRoutes {
     if (!hooks().used('onListResources')) return false;
     const spellings = new Set(spellingsOf(uri));
     const offered = servers.find(server, grant)?.catalogueFor(grant.id).resources ?? [];
-    return offered.some((each) => {
-      const own = String(each['uri']);
-      return spellings.has(own) && !shown.byName.has(own) && maker.allows(grant, 'resources', server, own);
-    });
+    return offered.some(
+      ({ uri: own }) => spellings.has(own) && !shown.byName.has(own) && maker.allows(grant, 'resources', server, own),
+    );
   }
 }
 

@@ -22,7 +22,7 @@ export function mayUse(maker: ListingMaker, grant: Grant, server: Server, uri: s
   if (!maker.serversOf(grant).includes(server)) return false;
   const { name } = server;
   if (maker.allows(grant, 'resources', name, uri)) return true;
-  const templates = server.catalogueFor(grant.id).resourceTemplates.map(({ uriTemplate }) => String(uriTemplate));
+  const templates = server.catalogueFor(grant.id).resourceTemplates.map(({ uriTemplate }) => uriTemplate);
   return (
     templates.some((each) => matchesTemplate(each, uri) && maker.allows(grant, 'resourceTemplates', name, each)) &&
     !isRuledOut(maker, grant, name, uri)

@@ -18,7 +18,7 @@ function tasksAt(name: string, isolation: 'shared' | 'task', era: 'old' | 'new' 
     const own = era === 'new' ? { resultType: 'complete' } : {};
     if (method === 'tasks/list') return Answer.result({ tasks: ids.map((taskId) => ({ taskId })), nextCursor: 'more' });
     if (method !== 'tools/call') return Answer.result({ ...own, at: name, taskId: params?.['taskId'] });
-    const { taskId } = params?.['arguments'] as JsonObject;
+    const { taskId } = (params?.['arguments'] ?? {}) as JsonObject;
     ids.push(taskId);
     return Answer.result(era === 'new' ? { resultType: 'task', taskId } : { task: { taskId, status: 'working' } });
   };
