@@ -212,5 +212,5 @@ function tell(listener: Listener, digests: ReadonlyMap<ListKind, string>): void 
 /** True when what this server says of a resource, on this connection, is for the listener. */
 function mayHear({ session, view }: Listener, server: Server, lease: Lease | undefined, uri: string): boolean {
   if (!view.allows('resources', server.name, uri)) return false;
-  return lease === undefined || lease.key.kind === 'shared' || lease.sessions.has(session);
+  return lease === undefined || lease.serves(session);
 }

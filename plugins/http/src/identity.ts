@@ -55,7 +55,7 @@ export class Identity {
 }
 
 /** By its code, because a plugin may have brought its own copy of the class. */
-function isUnauthorized(error: unknown): boolean {
+export function isUnauthorized(error: unknown): boolean {
   return error instanceof Error && (error as { code?: unknown }).code === 'UNAUTHORIZED';
 }
 

@@ -1,5 +1,6 @@
 // New era: one POST is one request, its answer JSON or an event stream, and closing the connection takes the request back.
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Answer, InFlight, metaKey, RefusedRequest, rpcCode } from 'plugboard';
 import type {
   Capabilities,
@@ -14,7 +15,8 @@ import type {
 } from 'plugboard';
 import { EventStream, frameOf } from './event-stream.ts';
 import type { Exchange } from './exchange.ts';
-import { transportId } from './identity.ts';
+import { isUnauthorized, transportId } from './identity.ts';
+import type { Identity } from './identity.ts';
 import type { Context } from './context.ts';
 
 /** Errors that the specification ties to an HTTP status, for answers that name none themselves. */
@@ -28,6 +30,14 @@ const statusOf = new Map<number, number>([
 const parameterName = /^mcp-param-/i;
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 
+/** Requests of one connection that wait behind another one's answer. Clients of MCP hardly ever send a second before the first is answered. */
+const maxQueued = 32;
+
+/** How many requests are under way. */
+interface Count {
+  open: number;
+}
+
 /** One request under way. The board answers it through this object. */
 class NewCall implements Reply {
   readonly request: RpcRequest;
@@ -36,15 +46,20 @@ class NewCall implements Reply {
   readonly #response: ServerResponse;
   readonly #startedAt: number;
   readonly #serial: number;
+  readonly #count: Count;
   #stream: EventStream | undefined;
+  /** Undoes the watching of a connection on which another answer comes first. */
+  #unwatch: (() => void) | undefined;
   #done = false;
 
-  constructor(request: RpcRequest, era: NewEra, response: ServerResponse, serial: number) {
+  constructor(request: RpcRequest, era: NewEra, response: ServerResponse, serial: number, count: Count) {
     this.#serial = serial;
     this.request = request;
     this.#era = era;
     this.#response = response;
     this.#startedAt = era.context.clock.now;
+    this.#count = count;
+    count.open += 1;
   }
 
   /** True when nobody waits for an answer any more. */
@@ -56,10 +71,7 @@ class NewCall implements Reply {
     if (!this.#close()) return;
     const { id } = this.request;
     if (this.#stream === undefined) this.#era.context.responder.answer(this.#response, httpStatus(answer), answer, id);
-    else {
-      this.#stream.write(frameOf(answer.encode(id)));
-      this.#stream.end();
-    }
+    else this.#stream.endWith(frameOf(answer.encode(id)));
   }
 
   notify(message: RpcNotification): void {
@@ -77,8 +89,18 @@ class NewCall implements Reply {
   }
 
   /** Called when the request has been handed over: from now on a closed connection takes it back. */
-  watch(): void {
-    if (!this.#done) this.#response.on('close', () => this.cancel('the client closed the stream'));
+  watch(socket: Socket): void {
+    if (this.#done) return;
+    const closed = () => this.cancel('the client closed the stream');
+    this.#response.on('close', closed);
+    if (this.#response.socket !== null) return;
+    // Node tells a response of its connection only when its turn has come.
+    const unqueue = this.#era.queued(socket);
+    socket.on('close', closed);
+    this.#unwatch = () => {
+      socket.off('close', closed);
+      unqueue();
+    };
   }
 
   /** Ends the request; its client gets no answer. */
@@ -104,7 +126,9 @@ class NewCall implements Reply {
   #close(): boolean {
     if (this.#done) return false;
     this.#done = true;
+    this.#count.open -= 1;
     this.#era.calls.delete(this.#serial);
+    this.#unwatch?.();
     return true;
   }
 }
@@ -113,10 +137,14 @@ class NewCall implements Reply {
 export class NewEra {
   readonly context: Context;
   readonly calls = new InFlight<NewCall>();
+  readonly #identity: Identity;
+  readonly #counts = new WeakMap<Session, Count>();
+  readonly #queues = new WeakMap<Socket, number>();
   #lastSerial = 0;
 
-  constructor(context: Context) {
+  constructor(context: Context, identity: Identity) {
     this.context = context;
+    this.#identity = identity;
     context.clock.onTick((now) => {
       for (const call of this.calls.all()) call.beat(now);
     });
@@ -146,6 +174,17 @@ export class NewEra {
     if (message.method !== 'notifications/cancelled') void this.#notify(message, exchange);
   }
 
+  /** A request waits behind another on its connection, which is given up when too many do. Returns what undoes it. */
+  queued(socket: Socket): () => void {
+    const add = (more: number): number => {
+      const queue = (this.#queues.get(socket) ?? 0) + more;
+      this.#queues.set(socket, queue);
+      return queue;
+    };
+    if (add(1) > maxQueued) socket.destroy();
+    return () => void add(-1);
+  }
+
   /** Ends the requests that would stay open for ever. */
   hangUp(reason: string): void {
     for (const call of this.calls.all()) if (call.request.method === 'subscriptions/listen') call.cancel(reason);
@@ -164,8 +203,12 @@ export class NewEra {
     }
   }
 
-  #refuse(message: RpcRequest, { response }: Exchange, error: unknown): void {
+  #refuse(message: RpcRequest, { request, response }: Exchange, error: unknown): void {
     const { responder, log } = this.context;
+    if (isUnauthorized(error)) {
+      this.#identity.refuse(request, response, error);
+      return;
+    }
     if (error instanceof RefusedRequest) {
       responder.json(response, httpStatus(error.answer), error.answer.encode(message.id));
       return;
@@ -176,11 +219,24 @@ export class NewEra {
 
   #start(message: RpcRequest, session: Session, { request, response }: Exchange): void {
     if (response.destroyed) return;
+    const count = this.#countOf(session);
+    if (count.open >= this.context.options.maxCallsPerSession) {
+      const text = 'This caller has as many requests under way as it may have; wait for an answer';
+      const headers = ['Retry-After', '1'];
+      this.context.responder.error(response, 429, rpcCode.serverGone, text, { id: message.id, headers });
+      return;
+    }
     this.#lastSerial += 1;
-    const call = new NewCall(message, this, response, this.#lastSerial);
+    const call = new NewCall(message, this, response, this.#lastSerial, count);
     this.calls.set(this.#lastSerial, call);
     call.handle = this.context.board.handle(session, message, call, envelopeOf(message, request));
-    call.watch();
+    call.watch(request.socket);
+  }
+
+  #countOf(session: Session): Count {
+    let count = this.#counts.get(session);
+    if (count === undefined) this.#counts.set(session, (count = { open: 0 }));
+    return count;
   }
 }
 

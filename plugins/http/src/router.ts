@@ -43,8 +43,8 @@ export class Router {
     this.mounts = new Mounts([options.path, '/healthz', '/readyz']);
     this.sessions = new Sessions(context);
     this.#oldEra = new OldEra(context, this.sessions);
-    this.newEra = new NewEra(context);
     this.#identity = new Identity(board, responder, log);
+    this.newEra = new NewEra(context, this.#identity);
     this.#health = new Health(board, this.#identity, responder);
     this.#check = new RequestCheck(options.host, options.allowedHosts, options.allowedOrigins);
     this.#needsProtection = !isLoopback(options.host);
