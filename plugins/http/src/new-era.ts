@@ -33,6 +33,8 @@ const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 /** Requests of one connection that wait behind another one's answer. Clients of MCP hardly ever send a second before the first is answered. */
 const maxQueued = 32;
 
+const closed = 'the client closed the stream';
+
 /** How many requests are under way. */
 interface Count {
   open: number;
@@ -48,8 +50,8 @@ class NewCall implements Reply {
   readonly #serial: number;
   readonly #count: Count;
   #stream: EventStream | undefined;
-  /** Undoes the watching of a connection on which another answer comes first. */
-  #unwatch: (() => void) | undefined;
+  /** Those that wait with it behind another answer on their connection. */
+  #queue: Set<NewCall> | undefined;
   #done = false;
 
   constructor(request: RpcRequest, era: NewEra, response: ServerResponse, serial: number, count: Count) {
@@ -91,16 +93,9 @@ class NewCall implements Reply {
   /** Called when the request has been handed over: from now on a closed connection takes it back. */
   watch(socket: Socket): void {
     if (this.#done) return;
-    const closed = () => this.cancel('the client closed the stream');
-    this.#response.on('close', closed);
-    if (this.#response.socket !== null) return;
+    this.#response.on('close', () => this.cancel(closed));
     // Node tells a response of its connection only when its turn has come.
-    const unqueue = this.#era.queued(socket);
-    socket.on('close', closed);
-    this.#unwatch = () => {
-      socket.off('close', closed);
-      unqueue();
-    };
+    if (this.#response.socket === null) this.#queue = this.#era.queue(socket, this);
   }
 
   /** Ends the request; its client gets no answer. */
@@ -128,7 +123,7 @@ class NewCall implements Reply {
     this.#done = true;
     this.#count.open -= 1;
     this.#era.calls.delete(this.#serial);
-    this.#unwatch?.();
+    this.#queue?.delete(this);
     return true;
   }
 }
@@ -139,7 +134,7 @@ export class NewEra {
   readonly calls = new InFlight<NewCall>();
   readonly #identity: Identity;
   readonly #counts = new WeakMap<Session, Count>();
-  readonly #queues = new WeakMap<Socket, number>();
+  readonly #queues = new WeakMap<Socket, Set<NewCall>>();
   #lastSerial = 0;
 
   constructor(context: Context, identity: Identity) {
@@ -174,15 +169,19 @@ export class NewEra {
     if (message.method !== 'notifications/cancelled') void this.#notify(message, exchange);
   }
 
-  /** A request waits behind another on its connection, which is given up when too many do. Returns what undoes it. */
-  queued(socket: Socket): () => void {
-    const add = (more: number): number => {
-      const queue = (this.#queues.get(socket) ?? 0) + more;
-      this.#queues.set(socket, queue);
-      return queue;
-    };
-    if (add(1) > maxQueued) socket.destroy();
-    return () => void add(-1);
+  /** Adds a call to those that wait behind another on a connection, which is given up when they are too many. */
+  queue(socket: Socket, call: NewCall): Set<NewCall> {
+    let waiting = this.#queues.get(socket);
+    if (waiting === undefined) {
+      const calls = (waiting = new Set());
+      this.#queues.set(socket, calls);
+      socket.on('close', () => {
+        for (const each of [...calls]) each.cancel(closed);
+      });
+    }
+    waiting.add(call);
+    if (waiting.size > maxQueued) socket.destroy();
+    return waiting;
   }
 
   /** Ends the requests that would stay open for ever. */
