@@ -24,6 +24,8 @@ export type { LinkedAbort } from './linked-abort.ts';
 export { Backoff } from './transport/backoff.ts';
 export { claimsEnvelope, missingEnvelope, readEnvelope } from './transport/envelope.ts';
 export { EventGate } from './transport/event-gate.ts';
+export { HostCheck, isLoopback, urlHost } from './transport/host-check.ts';
+export type { HostCheckInit } from './transport/host-check.ts';
 export { proxyIdentity } from './transport/identity.ts';
 export { sortMessage } from './transport/message.ts';
 export type { SortedMessage } from './transport/message.ts';
