@@ -22,6 +22,11 @@ export { InFlight } from './in-flight.ts';
 export { linkAbort } from './linked-abort.ts';
 export type { LinkedAbort } from './linked-abort.ts';
 export { Backoff } from './transport/backoff.ts';
+export { ClientCall } from './transport/client-call.ts';
+export type { ClientOutbox } from './transport/client-call.ts';
+export { ClientConversation } from './transport/client-conversation.ts';
+export type { CallTurns, ClientConversationInit } from './transport/client-conversation.ts';
+export type { ClientAdmission, ClientSessionsInit } from './transport/client-sessions.ts';
 export { claimsEnvelope, missingEnvelope, readEnvelope } from './transport/envelope.ts';
 export { EventGate } from './transport/event-gate.ts';
 export { HostCheck, isLoopback, urlHost } from './transport/host-check.ts';
@@ -44,7 +49,16 @@ export type {
   LocalServer,
   LocalTool,
 } from './local-server.ts';
-export { Denied, hints, isDenied, PlugboardError, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
+export {
+  Denied,
+  hints,
+  isDenied,
+  isUnauthorized,
+  PlugboardError,
+  PluginError,
+  RefusedRequest,
+  Unauthorized,
+} from './errors.ts';
 export type { ErrorCode } from './errors.ts';
 export * from './hooks.ts';
 export { acquireLock } from './file-lock.ts';

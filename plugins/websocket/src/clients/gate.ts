@@ -1,10 +1,10 @@
 // From an upgrade to a connection, with the checks in one order: running, bound safely, Host and Origin, path, URL, subprotocol, identity, caps.
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { HostCheck, isDenied, isLoopback, RefusedRequest } from 'plugboard';
+import { HostCheck, isDenied, isLoopback, isUnauthorized, RefusedRequest } from 'plugboard';
 import type { AuthenticationContext, Grant } from 'plugboard';
 import type { WebSocketServer } from 'ws';
-import { isUnauthorized, transportId } from './admission.ts';
+import { transportId } from './admission.ts';
 import { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
 import type { Context } from './context.ts';
