@@ -39,8 +39,11 @@ export class Inbox {
     return this.#ended;
   }
 
-  add(call: UpstreamCall): void {
-    this.#calls.set(call.id, call);
+  /** Takes in a call that is about to be sent. False when this is ended; the call has failed then. */
+  add(call: UpstreamCall): boolean {
+    if (this.#ended === undefined) this.#calls.set(call.id, call);
+    else call.fail(this.#ended);
+    return this.#ended === undefined;
   }
 
   drop(call: UpstreamCall): void {

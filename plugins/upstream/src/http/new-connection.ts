@@ -49,12 +49,7 @@ export class NewConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#inbox.ended !== undefined) {
-      call.fail(this.#inbox.ended);
-      return;
-    }
-    this.#inbox.add(call);
-    new NewCall(this.#client, this.#inbox, call).post();
+    if (this.#inbox.add(call)) new NewCall(this.#client, this.#inbox, call).post();
   }
 
   /** The new era has no notifications of the client over HTTP. */

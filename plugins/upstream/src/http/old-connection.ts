@@ -71,12 +71,8 @@ export class OldConnection implements Connection, OldCallHost {
   }
 
   send(call: UpstreamCall): void {
-    if (this.inbox.ended !== undefined) {
-      call.fail(this.inbox.ended);
-      return;
-    }
+    if (!this.inbox.add(call)) return;
     this.#remember(call);
-    this.inbox.add(call);
     const posted = new OldCall(this, call);
     if (this.#renewal === undefined) posted.post();
     else void this.#renewal.then(() => posted.post());

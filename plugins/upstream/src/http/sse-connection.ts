@@ -56,11 +56,7 @@ export class SseConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#inbox.ended !== undefined) {
-      call.fail(this.#inbox.ended);
-      return;
-    }
-    this.#inbox.add(call);
+    if (!this.#inbox.add(call)) return;
     call.onCancel = (reason) => {
       this.#inbox.drop(call);
       this.notify('notifications/cancelled', { requestId: call.id, reason: reason.message });
