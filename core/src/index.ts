@@ -37,6 +37,15 @@ export { sortMessage } from './transport/message.ts';
 export type { SortedMessage } from './transport/message.ts';
 export { ServerConversation } from './transport/server-conversation.ts';
 export type { Discovered, ServerConversationInit } from './transport/server-conversation.ts';
+export {
+  basicAuthorization,
+  credentialRedactor,
+  hashOf,
+  headerFaults,
+  redactor,
+  serverFields,
+} from './transport/server-settings.ts';
+export type { CommonSettings } from './transport/server-settings.ts';
 export { StandingRequest } from './transport/standing-request.ts';
 export type { ListenSink, StandingRequestInit } from './transport/standing-request.ts';
 export { Throttle } from './transport/throttle.ts';
