@@ -77,6 +77,7 @@ export type { ErrorCode } from './errors.ts';
 export * from './hooks.ts';
 export { acquireLock } from './file-lock.ts';
 export type { FileLock, LockOptions } from './file-lock.ts';
+export { LockHolder } from './lock-holder.ts';
 export { Host } from './host.ts';
 export type { HostOptions, Logs } from './host.ts';
 export { checkSelector, maxSelectorLength, maxSelectors } from './selectors.ts';
