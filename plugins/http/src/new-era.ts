@@ -1,7 +1,7 @@
 // New era: one POST is one request, its answer JSON or an event stream, and closing the connection takes the request back.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { Answer, InFlight, metaKey, RefusedRequest, rpcCode } from 'plugboard';
+import { Answer, InFlight, isUnauthorized, metaKey, RefusedRequest, rpcCode } from 'plugboard';
 import type {
   Capabilities,
   Envelope,
@@ -15,7 +15,7 @@ import type {
 } from 'plugboard';
 import { EventStream, frameOf } from './event-stream.ts';
 import type { Exchange } from './exchange.ts';
-import { isUnauthorized, transportId } from './identity.ts';
+import { transportId } from './identity.ts';
 import type { Identity } from './identity.ts';
 import type { Context } from './context.ts';
 

@@ -6,8 +6,8 @@ import { classifyInboundRequest, createMcpHandler, McpServer } from '@modelconte
 import test from 'ava';
 import fc from 'fast-check';
 import { Answer, findResponseId } from 'plugboard';
-import { FakeBoard, grantNamed } from './fake-board.ts';
-import { envelope, newVersion, OldClient, send, sendNew, start, until } from './harness.ts';
+import { FakeBoard, grantNamed, until } from '@plugboard/test-kit/stand';
+import { envelope, newVersion, OldClient, send, sendNew, start } from './harness.ts';
 
 function relayed(text: string): Answer {
   const place = findResponseId(Buffer.from(text));
