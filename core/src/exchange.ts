@@ -77,6 +77,7 @@ export class Exchange implements OpenRequestHandle, CallRelay {
     if (this.#settled || this.cancelled) return;
     this.cancelled = true;
     this.#abort?.abort();
+    this.session.withdraw(this.reply);
     this.upstream?.cancel({ kind: 'client', message: reason });
   }
 

@@ -18,11 +18,11 @@ interface Subscription {
 export class Lease {
   readonly key: LeaseKey;
   readonly connection: Connection;
-  /** Sessions that have used it and are still open. */
+  /** Sessions of the old era that have used it and are still open. */
   readonly sessions = new Set<Session>();
   /** Calls that wait for an answer. */
   readonly calls = new InFlight<UpstreamCall>();
-  /** ms since the epoch; meaningful while `sessions` is empty. */
+  /** ms since the epoch; meaningful while it is {@link Lease.unused}. */
   idleSince = Date.now();
   #logLevel: string | undefined;
   readonly #subscribed = new Map<string, Subscription>();
@@ -30,6 +30,17 @@ export class Lease {
   constructor(key: LeaseKey, connection: Connection) {
     this.key = key;
     this.connection = connection;
+  }
+
+  /** True while nobody is known to use it: no session, no call, no subscription. */
+  get unused(): boolean {
+    return this.calls.size === 0 && this.sessions.size === 0 && this.#subscribed.size === 0;
+  }
+
+  /** True when a session's calls go here. */
+  serves(session: Session): boolean {
+    const { kind, grant, session: id } = this.key;
+    return kind === 'shared' || (kind === 'task' ? grant === session.grant.id : id === session.id);
   }
 
   /** Sends a call on this connection. */

@@ -222,5 +222,5 @@ function tell(listener: Listener, digests: ReadonlyMap<ListKind, string>): void 
 /** True when what this server says of a resource, on this connection, is for the listener. */
 function mayHear({ session, view, uris }: Listener, server: Server, lease: Lease | undefined, uri: string): boolean {
   if (uris.get(uri) !== server.name || !view.mayUse(server, uri)) return false;
-  return lease === undefined || lease.key.kind === 'shared' || lease.sessions.has(session);
+  return lease === undefined || lease.serves(session);
 }

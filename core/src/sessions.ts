@@ -37,6 +37,14 @@ export interface SessionParts {
   readonly report: (error: unknown) => void;
 }
 
+/** Characters of JSON that a client may say of itself: they are kept as long as its session. */
+const maxSelfDescription = 32_768;
+
+function tooMuchToSay(): RefusedRequest {
+  const text = `capabilities and clientInfo have more than ${maxSelfDescription} characters`;
+  return new RefusedRequest(Answer.error(rpcCode.invalidParams, text));
+}
+
 /** All sessions, of every transport. */
 export class Sessions {
   readonly byId = new Map<string, Session>();
@@ -55,6 +63,8 @@ export class Sessions {
 
   /** Opens a session of the old era; see {@link BoardApi.open}. */
   async open({ transport, grant, server, params }: OpenRequest): Promise<{ session: Session; result: JsonObject }> {
+    const { capabilities, clientInfo } = params;
+    if (JSON.stringify([capabilities, clientInfo]).length > maxSelfDescription) throw tooMuchToSay();
     const asked = String(params['protocolVersion']);
     const protocolVersion = (oldVersions as readonly string[]).includes(asked) ? asked : oldVersions[0];
     const session = new Session({
@@ -64,8 +74,8 @@ export class Sessions {
       transport,
       server,
       protocolVersion,
-      capabilities: isObject(params['capabilities']) ? (params['capabilities'] as Capabilities) : {},
-      clientInfo: isObject(params['clientInfo']) ? (params['clientInfo'] as Implementation) : undefined,
+      capabilities: isObject(capabilities) ? (capabilities as Capabilities) : {},
+      clientInfo: isObject(clientInfo) ? (clientInfo as Implementation) : undefined,
     });
     const { maker, welcome, listeners, requests } = this.#parts;
     const view = maker.view(grant, server);

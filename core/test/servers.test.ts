@@ -1,63 +1,9 @@
 // Servers that misbehave: slow, dead, dying, storming. The others and their clients must not notice.
 import test from 'ava';
 import { Answer, CallFailure, definePlugin, gone } from '../src/index.ts';
-import type { Connection, ConnectionEvents, Plugin, ServerDefinition, UpstreamCall } from '../src/index.ts';
+import type { UpstreamCall } from '../src/index.ts';
+import { Puppet } from './puppet.ts';
 import { echoServer, startHost, TestClient, until } from './support.ts';
-
-/** A hand-made server whose every connection and call the test holds in its hands. */
-class Puppet {
-  readonly events: ConnectionEvents[] = [];
-  readonly calls: UpstreamCall[] = [];
-  tools = ['one'];
-  lists = 0;
-  opened = 0;
-  closed = 0;
-  failing: string | undefined;
-  readonly definition: ServerDefinition;
-
-  constructor(name: string, overrides: Partial<ServerDefinition> = {}) {
-    this.definition = {
-      name,
-      kind: 'puppet',
-      isolation: 'task',
-      open: (_key, events) => this.#open(events),
-      ...overrides,
-    };
-  }
-
-  get plugin(): Plugin {
-    return definePlugin({
-      id: `puppet-${this.definition.name}`,
-      apiVersion: 1,
-      apply: ({ servers }) => servers.register(this.definition),
-    });
-  }
-
-  async #open(events: ConnectionEvents): Promise<Connection> {
-    if (this.failing !== undefined) throw new Error(this.failing);
-    this.opened += 1;
-    this.events.push(events);
-    return {
-      era: 'old',
-      info: {
-        protocolVersion: '2025-11-25',
-        capabilities: { tools: { listChanged: true } },
-        serverInfo: { name: 'puppet', version: '1' },
-      },
-      send: (call) => {
-        if (call.method !== 'tools/list') {
-          this.calls.push(call);
-          return;
-        }
-        this.lists += 1;
-        call.resolve(Answer.result({ tools: this.tools.map((name) => ({ name, inputSchema: { type: 'object' } })) }));
-      },
-      notify: () => {},
-      listen: () => {},
-      close: async () => void (this.closed += 1),
-    };
-  }
-}
 
 test('a server that never starts holds up nobody and is announced when it comes', async (t) => {
   let start!: () => void;

@@ -1,10 +1,9 @@
-// The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in `conversation.ts`.
+// The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in the core.
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
-import { Answer, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, rpcCode } from 'plugboard';
 import type { BoardApi, Log } from 'plugboard';
 import { Admission } from './admission.ts';
-import { Conversation } from './conversation.ts';
 import { LineReader, tooLong } from './line-reader.ts';
 import { LineWriter } from './line-writer.ts';
 
@@ -29,6 +28,8 @@ export interface StdioTransport {
 
 /** ms that requests under way, and what was written, have to finish when the transport is stopped. */
 const drainLimit = 1500;
+/** Requests under way at a time. To read no more instead is no choice: what they wait for may be the client's next line. */
+const maxCalls = 1000;
 
 /** Serves one client on `input` and `output`, from now on. */
 export function createStdioTransport(board: BoardApi, options: StdioTransportOptions): StdioTransport {
@@ -39,7 +40,7 @@ class Transport implements StdioTransport {
   readonly #options: StdioTransportOptions;
   readonly #reader: LineReader;
   readonly #writer: LineWriter;
-  readonly #conversation: Conversation;
+  readonly #conversation: ClientConversation;
   #lines: (Buffer | typeof tooLong)[] = [];
   #ended = false;
 
@@ -52,7 +53,16 @@ class Transport implements StdioTransport {
       gone: () => this.#onGone(),
     });
     const admission = new Admission({ board, log, server, token });
-    this.#conversation = new Conversation({ board, admission, writer: this.#writer, log, ready: () => this.#work() });
+    this.#conversation = new ClientConversation({
+      board,
+      admission,
+      outbox: this.#writer,
+      log,
+      maxCalls,
+      ownsStateless: true,
+      anew: 'send initialize to begin another',
+      ready: () => this.#work(),
+    });
     input.on('data', this.#onData).on('end', this.#onGone).on('close', this.#onGone).on('error', this.#onGone);
     // A stream that is over says so no more.
     if (input.readableEnded || input.destroyed) setImmediate(this.#onGone);

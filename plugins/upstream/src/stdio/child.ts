@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import type { Log } from 'plugboard';
-import { pause } from '../attempt.ts';
+import { pause } from '../pause.ts';
 import type { StdioSettings } from '../settings.ts';
 import { childEnvironment } from './environment.ts';
 import { LineSplitter } from './line-splitter.ts';
