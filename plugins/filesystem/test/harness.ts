@@ -31,6 +31,7 @@ export async function register(
   options: JsonObject,
   directory = '/',
   warn: (message: string) => void = () => {},
+  reserved: readonly string[] = [],
 ): Promise<ServerDefinition> {
   const registered: ServerDefinition[] = [];
   const parsed = plugin.options?.parse(options);
@@ -44,6 +45,7 @@ export async function register(
     },
     log: { debug: quiet, info: quiet, warn, error: quiet },
     directory,
+    reserved,
   };
   await plugin.apply(api as PluginApi, parsed);
   if (registered[0] === undefined || registered.length > 1)

@@ -36,9 +36,15 @@ export interface Client {
 }
 
 /** Validates options as the host does and applies the plugin; returns what it registers. */
-export async function register(options: JsonObject, directory = '/'): Promise<ServerDefinition> {
+export async function register(
+  options: JsonObject,
+  directory = '/',
+  reserved: readonly string[] = [],
+  warn: (message: string) => void = () => {},
+): Promise<ServerDefinition> {
   const servers: ServerDefinition[] = [];
-  const api = { servers: { register: (server: ServerDefinition) => servers.push(server) }, directory };
+  const register = (server: ServerDefinition) => servers.push(server);
+  const api = { servers: { register }, log: { warn }, directory, reserved };
   await plugin.apply(api as unknown as PluginApi, plugin.options?.parse(options));
   const [server] = servers;
   if (server === undefined || servers.length !== 1) throw new Error(`${servers.length} servers were registered`);

@@ -158,6 +158,15 @@ test('a folder of its own for each task, or the one it names below an allowed ro
     t.is(answer.status, 422, workspace);
     t.regex(String(answer.body['detail']), /workspace/);
   }
+  const wide = await stand(t, { options: { workspaceRoots: ['.'] }, plugins: { filesystem: { root: '.' } } });
+  for (const name of ['free', '.plugboard/workspaces']) await mkdir(path.join(wide.folder, name), { recursive: true });
+  await wide.task(manifest('free', tools(allow, [], { workspace: path.join(wide.folder, 'free') })));
+  for (const name of ['.plugboard', '.plugboard/workspaces']) {
+    const workspace = path.join(wide.folder, name);
+    const answer = await wide.api('PUT', '/tasks/own', manifest('own', tools(allow, [], { workspace })));
+    t.is(answer.status, 422, workspace);
+    t.regex(String(answer.body['detail']), /files of the proxy itself/);
+  }
 });
 
 test('the hook of the agent answers by the task as it stands: internal tools and tools of the proxy, live', async (t) => {
