@@ -231,6 +231,12 @@ test('the hook of the agent answers by the task as it stands: internal tools and
   t.false(all.includes(token));
   const kubernetes = await proxy.ok('GET', '/tasks/hooked/render?for=kubernetes');
   t.regex(JSON.stringify(kubernetes), /ConfigMap[^]*Secret/);
+  // This proxy listens on loopback, and a pod has a loopback of its own.
+  t.regex(String(kubernetes['warnings']), /^agents in pods do not reach the proxy at .*set rendering\.serviceUrl/);
+  const rendering = { serviceUrl: 'http://plugboard.plugboard.svc:8807/mcp' };
+  const reached = await stand(t, { options: { rendering } });
+  await reached.ok('PUT', '/tasks/hooked', manifest('hooked', tools(['github'])));
+  t.is((await reached.ok('GET', '/tasks/hooked/render?for=kubernetes'))['warnings'], undefined);
   await proxy.ok('DELETE', '/tasks/hooked');
   t.is(await ask('Read'), '401');
 });
