@@ -35,11 +35,13 @@ export class Reserved {
   /** Looks where the paths lead; to be awaited before each use. Never rejects. */
   async locate(): Promise<void> {
     if (performance.now() - this.#located < fresh) return;
-    const folders = new Map(this.#paths.map((each) => [path.dirname(each), realOr(path.dirname(each))]));
-    const written = this.#paths.map(async (each) =>
-      path.join((await folders.get(path.dirname(each))) ?? '', path.basename(each)),
+    const places = await Promise.all(
+      this.#paths.map(async (each) => [
+        path.join(await realOr(path.dirname(each)), path.basename(each)),
+        await realOr(each),
+      ]),
     );
-    this.#places = this.#counted(await Promise.all([...this.#paths, ...written, ...this.#paths.map(realOr)]));
+    this.#places = this.#counted([...this.#paths, ...places.flat()]);
     this.#located = performance.now();
   }
 
