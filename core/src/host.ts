@@ -15,6 +15,7 @@ import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
 import { lockFileOf, readLockFile } from './lock-file.ts';
 import type { Log } from './plugin.ts';
+import { reservedPaths } from './reserved-paths.ts';
 import { Scope, ServiceTable } from './scope.ts';
 import { defaultServerLimits } from './server-limits.ts';
 import type { Server } from './server.ts';
@@ -211,13 +212,17 @@ export class Host {
     for (const { loaded } of wanted) for (const name of loaded.plugin.provides ?? []) going.delete(name);
     this.#services.going = going;
     const renewed = new Set(going);
+    const reserved = reservedPaths(config);
     try {
       for (const want of wanted) {
         const old = before.find(({ loaded }) => loaded.plugin.id === want.loaded.plugin.id);
         const { plugin } = want.loaded;
         const stale = [...(plugin.needs ?? []), ...(plugin.wants ?? [])].some((name) => renewed.has(name));
         const same =
-          !stale && old !== undefined && old.loaded.plugin === plugin && isDeepStrictEqual(old.options, want.options);
+          !stale &&
+          old?.loaded.plugin === plugin &&
+          isDeepStrictEqual(old.options, want.options) &&
+          !old.scope.isStale(reserved);
         if (same && !(plugin.exclusive === true && exposureChanged)) {
           next.push(old);
           continue;
@@ -264,6 +269,7 @@ export class Host {
       board: this.#board,
       services: this.#services,
       directory: config.directory,
+      reserved: reservedPaths(config),
       limits: {
         apply: config.limits.applyTimeout,
         hook: config.limits.hookTimeout,

@@ -9,6 +9,8 @@ export * from './grant.ts';
 export * from './plugin.ts';
 export * from './board-api.ts';
 export * from './host-control.ts';
+export { Reserved } from './reserved.ts';
+export { rootProblem } from './root-check.ts';
 export { localCredentialFile } from './local-files.ts';
 export type { LocalCredential } from './local-files.ts';
 export * from './management.ts';

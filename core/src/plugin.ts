@@ -50,6 +50,13 @@ export interface PluginApi {
   readonly board: BoardApi;
   /** The folder that relative paths of the configuration start from. */
   readonly directory: string;
+  /**
+   * Absolute paths of files and folders that are the proxy's own: the configuration and what stands beside it for the proxy (`.plugboard`,
+   * `plugboard.lock`, `.npmrc`), plugins that are loaded by path, files that references read. A plugin that lets callers name files keeps
+   * them off these, by the class `Reserved`: who can write there decides what the proxy runs. A plugin that has read this list is applied
+   * again when another configuration changes it.
+   */
+  readonly reserved: readonly string[];
 }
 
 export type Stop = () => void | Promise<void>;

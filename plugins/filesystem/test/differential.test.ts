@@ -47,7 +47,7 @@ async function openPair(
   ours: Fixture,
   openAnchor?: OpenAnchor,
 ): Promise<{ reference: Server; server: Server }> {
-  const settings = { name: 'filesystem', readOnly: false, limits, resolveRoot: () => ours.root };
+  const settings = { name: 'filesystem', readOnly: false, limits, reserved: [], resolveRoot: () => ours.root };
   const definition = filesystemServer(openAnchor === undefined ? settings : { ...settings, openAnchor });
   return { reference: await openReference(theirs.root), server: await connect(definition) };
 }

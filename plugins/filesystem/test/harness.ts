@@ -27,8 +27,9 @@ export function register(
   options: JsonObject,
   directory = '/',
   warn: (message: string) => void = () => {},
+  reserved: readonly string[] = [],
 ): Promise<ServerDefinition> {
-  return registeredServer(plugin, options, { directory, log: { ...recordedLog([]), warn } });
+  return registeredServer(plugin, options, { directory, reserved, log: { ...recordedLog([]), warn } });
 }
 
 /** Ours, for one lease. */

@@ -1,6 +1,6 @@
 // The plugin: its options and the registration of its server. The server itself is loaded when somebody connects.
 import { resolve } from 'node:path';
-import { definePlugin, z } from 'plugboard';
+import { definePlugin, rootProblem, z } from 'plugboard';
 import type { ServerDefinition } from 'plugboard';
 
 /** What git takes as a name or an address: one line, and nothing that would end it early. */
@@ -46,12 +46,16 @@ export default definePlugin({
   title: 'Git',
   description: 'Git repositories below one root, without running what they bring along',
   options,
-  apply({ servers, directory }, { root, ...rest }) {
+  apply({ servers, log, directory, reserved }, { root, ...rest }) {
+    const folder = resolve(directory, root);
     let server: Promise<ServerDefinition> | undefined;
     const load = () => {
-      server ??= import('./server.ts').then(({ gitServer }) => gitServer({ ...rest, root: resolve(directory, root) }));
+      server ??= import('./server.ts').then(({ gitServer }) => gitServer({ ...rest, root: folder, reserved }));
       return server;
     };
+    void rootProblem(folder, reserved).then((problem) => {
+      if (problem !== undefined) log.warn(`option root: ${problem}`);
+    });
     servers.register({
       name: rest.name,
       title: 'Git',

@@ -4,7 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { leaseKey, outcomeOf, registeredServer, ServerLease } from '@plugboard/test-kit/stand';
+import { leaseKey, outcomeOf, recordedLog, registeredServer, ServerLease } from '@plugboard/test-kit/stand';
 import type { Outcome } from '@plugboard/test-kit/stand';
 import test from 'ava';
 import type { ExecutionContext, TestFn } from 'ava';
@@ -31,8 +31,13 @@ export interface Client {
 }
 
 /** Validates options as the host does and applies the plugin; returns what it registers. */
-export function register(options: JsonObject, directory = '/'): Promise<ServerDefinition> {
-  return registeredServer(plugin, options, { directory });
+export function register(
+  options: JsonObject,
+  directory = '/',
+  reserved: readonly string[] = [],
+  warn: (message: string) => void = () => {},
+): Promise<ServerDefinition> {
+  return registeredServer(plugin, options, { directory, reserved, log: { ...recordedLog([]), warn } });
 }
 
 export const author = { name: 'Task Agent', email: 'agent@example.com' };

@@ -41,7 +41,7 @@ export async function registered(
     servers.push(server);
     return () => {};
   };
-  const whole = { directory: '/', log: recordedLog([]), servers: { register }, ...api };
+  const whole = { directory: '/', reserved: [], log: recordedLog([]), servers: { register }, ...api };
   await plugin.apply(whole as unknown as PluginApi, plugin.options?.parse(options));
   return servers;
 }
