@@ -9,6 +9,7 @@ import { pluginKeyKind } from './config-schema.ts';
 import { PlugboardError } from './errors.ts';
 import type { LockedPlugin } from './lock-file.ts';
 import { closest } from './nearest.ts';
+import { importAnew, stampOf } from './own-modules.ts';
 import { apiVersion, isPlugin } from './plugin.ts';
 import type { Plugin } from './plugin.ts';
 import { isObject } from './protocol/messages.ts';
@@ -39,14 +40,13 @@ interface Entry {
 const conditions = ['import', 'node', 'module-sync', 'default'];
 
 interface Import {
-  readonly stamp: number;
+  readonly stamp: string;
   failed: boolean;
   readonly module: Promise<JsonObject>;
 }
 
-/** Imports by file. One that failed, or whose file changed since, is made anew under another URL: Node keeps modules for ever. */
+/** Imports by file. One that failed, or whose files changed since, is made anew. */
 const imports = new Map<string, Import>();
-let importCount = 0;
 
 /** Plugins of the plugin home by the integrity of their package. */
 const installed = new Map<string, LoadedPlugin>();
@@ -75,7 +75,7 @@ export async function loadPlugin(
     return loaded;
   }
   const { isolatedPlugin } = await import('./worker/isolated-plugin.ts');
-  const isolated = await isolatedPlugin(key, file, isolation);
+  const isolated = await isolatedPlugin(key, file, stampFor(key, file), isolation);
   return { plugin: isolated.plugin, from: file, version, capabilities, check: (options) => isolated.check(options) };
 }
 
@@ -208,11 +208,15 @@ function resolveConditions(target: unknown): string | undefined {
   return undefined;
 }
 
+/** Changes with the files of a plugin. Those of a package are replaced together, so its entry file stands for them. */
+function stampFor(key: string, file: string): string {
+  return pluginKeyKind(key) === 'path' ? stampOf(file) : String(statSync(file).mtimeMs);
+}
+
 async function importEntry(key: string, file: string): Promise<JsonObject> {
-  const stamp = statSync(file).mtimeMs;
+  const stamp = stampFor(key, file);
   const known = imports.get(file);
-  const again = known !== undefined && (known.failed || known.stamp !== stamp);
-  const entry = known === undefined || again ? startImport(file, stamp, again) : known;
+  const entry = known !== undefined && !known.failed && known.stamp === stamp ? known : startImport(file, stamp, known);
   imports.set(file, entry);
   try {
     return await entry.module;
@@ -227,10 +231,9 @@ async function importEntry(key: string, file: string): Promise<JsonObject> {
   }
 }
 
-function startImport(file: string, stamp: number, again: boolean): Import {
-  const url = pathToFileURL(file);
-  if (again) url.searchParams.set('import', String(++importCount));
-  return { stamp, failed: false, module: import(url.href) as Promise<JsonObject> };
+function startImport(file: string, stamp: string, before: Import | undefined): Import {
+  const module = before === undefined ? import(pathToFileURL(file).href) : importAnew(file);
+  return { stamp, failed: false, module: module as Promise<JsonObject> };
 }
 
 function checkPlugin(key: string, file: string, module: JsonObject): Plugin {
