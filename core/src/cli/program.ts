@@ -8,6 +8,7 @@ import type { CreateOptions } from './create.ts';
 import type { ClientOptions } from './target.ts';
 import type { ImportOptions } from './import.ts';
 import type { AddOptions, PluginOptions } from './plugins.ts';
+import type { ProbeOptions } from './probe-plugins.ts';
 import type { SearchOptions } from './search.ts';
 import type { ContextOptions, EscalationOptions, RenderOptions } from './task.ts';
 import type { UpOptions } from './up.ts';
@@ -183,6 +184,10 @@ function addPlugins(program: Command, output: Console, settle: Settle): void {
     .command('probe', { hidden: true })
     .argument('<folder>')
     .action(async (folder: string) => settle(await (await import('./probe.ts')).probe(folder, output)));
+  common(program.command('probe-plugins', { hidden: true }))
+    .option('--port <number>', 'check this port, whatever the file says', toPort)
+    .option('--skip <key>', 'leave this plugin out (may be repeated)', repeated)
+    .action(async (options: ProbeOptions) => settle(await (await import('./probe-plugins.ts')).probePlugins(options)));
 }
 
 /** Options of the commands that read plugin indexes. */

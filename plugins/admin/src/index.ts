@@ -11,7 +11,7 @@ import { identifier } from './identity.ts';
 import { removeCredential, writeCredential } from './local-credential.ts';
 import { options } from './options.ts';
 import type { Options } from './options.ts';
-import { originCheck } from './origin-check.ts';
+import { isLoopback, originCheck } from './origin-check.ts';
 import { isLocalPlace, serve } from './place.ts';
 import type { HttpService } from './place.ts';
 import { base } from './route-table.ts';
@@ -36,6 +36,16 @@ export default definePlugin({
   // A port, or a path of the listener, can be served once.
   exclusive: true,
   options,
+  check: ({ port, host, tokens }) =>
+    port === undefined || isLoopback(host) || tokens.length > 0
+      ? []
+      : [
+          {
+            result: 'failure',
+            text: `refuses to listen on ${host} without the option \`tokens\``,
+            advice: 'give it `tokens`, or bind to 127.0.0.1',
+          },
+        ],
   async apply(api, chosen) {
     const { log, board, services, directory, signal } = api;
     const host = services.get<HostControl>('host');

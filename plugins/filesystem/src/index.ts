@@ -36,6 +36,13 @@ export default definePlugin({
   title: 'Filesystem',
   description: 'Files below one root, compatible with the reference filesystem server',
   options,
+  async check({ root }, { directory }) {
+    const folder = resolve(directory, root);
+    const found = await stat(folder).catch(() => undefined);
+    if (found?.isDirectory() === true) return [];
+    const text = `option root: ${folder} is ${found === undefined ? 'not there' : 'no folder'}, so every call fails`;
+    return [{ result: 'failure', text, advice: 'create it, or correct `root`' }];
+  },
   apply({ servers, log, directory }, { root, name, readOnly, workspaces, maxFileSize, maxEntries, maxDepth }) {
     const folder = resolve(directory, root);
     const resolveRoot = workspaceOr(workspaces === 'per-task' ? rootPerGrant(folder) : sharedRoot(folder));

@@ -1,5 +1,7 @@
 // The plugin: its options and the registration of its server. The server itself is loaded when somebody connects.
+import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { definePlugin, z } from 'plugboard';
 import type { ServerDefinition } from 'plugboard';
 
@@ -46,6 +48,38 @@ export default definePlugin({
   title: 'Git',
   description: 'Git repositories below one root, without running what they bring along',
   options,
+  async check({ root, program }, { directory }) {
+    const { execFile } = await import('node:child_process');
+    const folder = resolve(directory, root);
+    const isThere = await stat(folder).then(
+      (found) => found.isDirectory(),
+      () => false,
+    );
+    const runs = await promisify(execFile)(program, ['--version']).then(
+      () => true,
+      () => false,
+    );
+    return [
+      ...(isThere
+        ? []
+        : [
+            {
+              result: 'failure',
+              text: `option root: ${folder} is no folder, so every call fails`,
+              advice: 'create it, or correct `root`',
+            } as const,
+          ]),
+      ...(runs
+        ? []
+        : [
+            {
+              result: 'failure',
+              text: `the program ${program} cannot be run, so every call fails`,
+              advice: 'install git, or name it by the option `program`',
+            } as const,
+          ]),
+    ];
+  },
   apply({ servers, directory }, { root, ...rest }) {
     let server: Promise<ServerDefinition> | undefined;
     const load = () => {

@@ -1,8 +1,9 @@
 // The plugin: clients that connect by WebSocket, and servers that are reached by it. Each half is a folder of its own.
-import { definePlugin, PlugboardError } from 'plugboard';
+import { definePlugin, hints, PlugboardError } from 'plugboard';
 import type { JsonObject, ServerDefinition } from 'plugboard';
 import { Listener } from './clients/listener.ts';
 import type { Address, HttpService } from './clients/listener.ts';
+import { isLoopback } from './clients/request-check.ts';
 import { options } from './options.ts';
 import { defineServer } from './servers/definition.ts';
 import { entrySchema, settingsOf } from './servers/entry.ts';
@@ -31,6 +32,10 @@ export default definePlugin({
   provides: ['websocket'],
   exclusive: true,
   options,
+  check: ({ serve, port, host }, { protected: isProtected }) =>
+    !serve || port === undefined || isLoopback(host) || isProtected
+      ? []
+      : [{ result: 'failure', text: `refuses to listen on ${host} without credentials`, advice: hints.REFUSED_BIND }],
   async apply({ board, log, servers, services }, chosen) {
     for (const [name, entry] of Object.entries(chosen.servers))
       if (!entry.disabled) servers.register(defineServer(settingsOf(name, entry), chosen, log));
