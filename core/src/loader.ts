@@ -100,11 +100,8 @@ function entryOfPath(key: string, directory: string): Entry {
 
 function entryOfPackage(name: string, key: string, directory: string): Entry {
   const folders = pluginFolders(directory);
-  for (const folder of folders) {
-    const target = path.join(folder, name);
-    if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined)
-      return entryOfFolder(key, target);
-  }
+  const holder = folderWith(name, folders);
+  if (holder !== undefined) return entryOfFolder(key, path.join(holder, name));
   const [nearest] = closest(name, folders.flatMap(ownPackages));
   const meant = nearest === undefined ? '' : `; nearest: ${nearest}`;
   const looked = folders.filter((folder) => statSync(folder, { throwIfNoEntry: false }) !== undefined);
@@ -113,6 +110,35 @@ function entryOfPackage(name: string, key: string, directory: string): Entry {
     'PLUGIN_NOT_FOUND',
     `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: plugboard add ${key}`,
   );
+}
+
+function folderWith(name: string, folders: readonly string[]): string | undefined {
+  const manifest = (folder: string) => path.join(folder, name, 'package.json');
+  return folders.find((folder) => statSync(manifest(folder), { throwIfNoEntry: false }) !== undefined);
+}
+
+/** Where a plugin is: a file or folder named by its path, the plugin home, beside this core, or another folder of packages. */
+export interface PluginPlace {
+  readonly kind: 'path' | 'home' | 'core' | 'packages';
+  readonly package: string | undefined;
+  readonly version: string | undefined;
+}
+
+/** Finds the plugin of a key where {@link loadPlugin} would, and runs nothing of it. Undefined when it is not there. */
+export function locatePlugin(key: string, directory: string, locked?: LockedPlugin): PluginPlace | undefined {
+  const kind = pluginKeyKind(key);
+  try {
+    if (kind === 'path') return { kind, package: undefined, version: entryOfPath(key, directory).version };
+    const name = locked?.package ?? (kind === 'id' ? `@plugboard/${key}` : key);
+    const [home, ...others] = pluginFolders(directory);
+    const holder = folderWith(name, [home, ...others]);
+    if (holder === undefined) return undefined;
+    const { version } = entryOfFolder(key, path.join(holder, name));
+    const ofCore = packageFolders(coreFolder).includes(holder);
+    return { kind: holder === home ? 'home' : ofCore ? 'core' : 'packages', package: name, version };
+  } catch {
+    return undefined;
+  }
 }
 
 /** `node_modules` of a folder and of those above it. */
@@ -151,10 +177,12 @@ export function presentPlugins(directory: string): PresentPlugin[] {
 }
 
 /** Folders of packages, in the order in which they are looked through. */
-function pluginFolders(directory: string): string[] {
-  const above = [directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders);
-  return [...new Set([path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules'), ...above])];
+function pluginFolders(directory: string): [home: string, ...others: string[]] {
+  const home = path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules');
+  return [home, ...new Set([directory, coreFolder].flatMap(packageFolders))];
 }
+
+const coreFolder = path.dirname(fileURLToPath(import.meta.url));
 
 function ownPackages(folder: string): string[] {
   try {

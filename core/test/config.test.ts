@@ -352,7 +352,7 @@ test('a plugin’s options are checked by its schema, with places in the file', 
     [
       'plugboard.yaml:3:5: plugins.http.port: expected number, received string',
       'plugboard.yaml:4:5: plugins.http: unknown key "prot" (known: host, port, tls; nearest: port)',
-      'plugboard.yaml:5:5: plugins.http.tls.cert: expected string, received undefined',
+      'plugboard.yaml:5:5: plugins.http.tls.cert: is missing (expected string)',
       'plugboard.yaml:5:12: plugins.http.tls: unknown key "crt" (known: cert; nearest: cert)',
     ].sort(),
   );
