@@ -9,7 +9,7 @@ import { pluginKeyKind } from './config-schema.ts';
 import { PlugboardError } from './errors.ts';
 import type { LockedPlugin } from './lock-file.ts';
 import { closest } from './nearest.ts';
-import { importAnew, stampOf } from './own-modules.ts';
+import { findSyntaxError, importAnew, stampOf } from './own-modules.ts';
 import { apiVersion, isPlugin } from './plugin.ts';
 import type { Plugin } from './plugin.ts';
 import { isObject } from './protocol/messages.ts';
@@ -253,9 +253,12 @@ async function importEntry(key: string, file: string): Promise<JsonObject> {
     const { code, message } = error as NodeJS.ErrnoException;
     const why =
       code === 'ERR_UNKNOWN_FILE_EXTENSION' ? 'this Node cannot import it as it is: compile it to JavaScript' : message;
-    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" cannot be imported from ${file}: ${why}`, {
-      cause: error,
-    });
+    const where = error instanceof SyntaxError ? await findSyntaxError(file) : undefined;
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `plugin "${key}" cannot be imported from ${file}: ${where === undefined ? '' : `${where}: `}${why}`,
+      { cause: error },
+    );
   }
 }
 

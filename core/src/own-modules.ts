@@ -9,6 +9,8 @@ import { pathToFileURL } from 'node:url';
 const maxBytes = 4 * 1024 * 1024;
 /** Modules of one plugin that are looked at. */
 const maxModules = 1000;
+/** Modules in which a syntax error is looked for; each takes a process. */
+const maxChecked = 20;
 
 /** What follows `from`, `import` or `require` and begins with a dot. A match that is no import costs one look at the disk. */
 const relativeImport = /\b(?:from|import|require)\s*\(?\s*(["'])(\.{1,2}\/[^"'\r\n]+)\1/g;
@@ -48,6 +50,19 @@ function importsOf(file: string): string[] {
 function fileOf(target: string): string | undefined {
   const names = ['', '.js', '.cjs', '.json', '/index.js'].map((end) => `${target}${end}`);
   return names.find((name) => statSync(name, { throwIfNoEntry: false })?.isFile() === true);
+}
+
+/** Where a plugin's own modules are no JavaScript, as `file:line`; Node's error for a module says it to a terminal only. */
+export async function findSyntaxError(entry: string): Promise<string | undefined> {
+  const { execFile } = await import('node:child_process');
+  for (const file of ownModules(entry).slice(0, maxChecked)) {
+    const said = await new Promise<string>((resolve) =>
+      execFile(process.execPath, ['--check', file], (_error, _stdout, stderr) => resolve(stderr)),
+    );
+    const line = /^(?:file:\/\/)?\S.*:(\d+)\r?\n/.exec(said)?.[1];
+    if (line !== undefined) return `${file}:${line}`;
+  }
+  return undefined;
 }
 
 /** Parameter of the URLs that modules are imported anew by. */

@@ -165,6 +165,14 @@ test('a package is found from the core’s own place too', async (t) => {
   );
 });
 
+test('a syntax error is told with its file and line, also in a module that the entry imports', async (t) => {
+  const directory = await folder(t, {
+    'entry.mjs': "import './parts.mjs';\n",
+    'parts.mjs': 'export const a = 1;\nexport const b = {\n  c: ;\n};\n',
+  });
+  t.regex((await refused(t, './entry.mjs', directory)).message, /from .*entry\.mjs: .*parts\.mjs:3: Unexpected token/);
+});
+
 test('what is no plugin of this contract is refused with the reason', async (t) => {
   const directory = await folder(t, {
     'nothing.js': 'export {};',
