@@ -223,7 +223,7 @@ function addHelpers(program: Command, output: Console, settle: Settle): void {
     .description('show which tools differ from what was approved, or approve those of a server as they are now')
     .argument('[servers...]', 'names of servers; none: only show')
     .option('--all', 'approve the tools of all servers')
-    .option('--check', 'end with 1 when a tool is held back')
+    .option('--check', 'only show, and end with 1 when a tool is held back')
     .action(async (names: string[], options: ApproveOptions) =>
       settle(await (await import('./approve.ts')).approve(names, options, output)),
     );
