@@ -141,3 +141,20 @@ test('a package is installed only where somebody was asked or --yes was said; wh
   t.regex(failed.stderr, /INSTALL_FAILED/);
   t.deepEqual(await readdir(path.join(cwd, '.plugboard', 'plugins')), []);
 });
+
+test('search knows its kinds and says when nothing is found; info says how a server is started and what is here of a plugin', async (t) => {
+  const { run } = await stand(t, 'plugins: {}\n');
+  const unknown = await run(['search', '--kind', 'servr']);
+  t.is(unknown.code, exitCodes.usage);
+  t.regex(unknown.stderr, /there is no kind "servr" \(nearest: server\)/);
+  t.regex((await run(['search', 'no-such-word-anywhere'])).stderr, /nothing has all of this/);
+  const server = (await run(['info', 'brave-search'])).stdout;
+  t.regex(server, /^Brave Search {2}mcp server brave-search, active/);
+  t.regex(server, /start: npx -y @brave\/brave-search-mcp-server@/);
+  t.regex(server, /BRAVE_API_KEY +yes/);
+  t.regex(server, /reaches: api\.search\.brave\.com; no files/);
+  t.regex((await run(['info', 'sqlite-reference'])).stdout, /replaced by dbhub/);
+  const plugin = (await run(['info', 'filesystem'])).stdout;
+  t.regex(plugin, /here: version \d+\.\d+\.\d+, which comes with Plugboard/);
+  t.regex(plugin, /root +required +The folder that tools work below/);
+});

@@ -154,7 +154,7 @@ function addPlugins(program: Command, output: Console, settle: Settle): void {
     .description('show what the index has of a plugin or server: versions, needs, tools')
     .argument('<id>', 'its id or package')
     .action(async (id: string, options: SearchOptions) =>
-      settle(await (await import('./search.ts')).info(id, options, output)),
+      settle(await (await import('./info.ts')).info(id, options, output)),
     );
   indexed(program.command('add'))
     .description('install plugins, or configure servers of the catalogue; a running proxy takes them at once')
