@@ -1,7 +1,7 @@
 // Changing one entry in the text of a configuration; comments and order of a YAML file stay. Whether the result is right is not checked here.
 import { isDeepStrictEqual } from 'node:util';
 import { isMap, isNode, isScalar, isSeq, parseDocument, stringify } from 'yaml';
-import type { Document, Node, Pair, Scalar, YAMLMap } from 'yaml';
+import type { Document, Node, Pair, YAMLMap } from 'yaml';
 import { isObject } from './protocol/messages.ts';
 import type { JsonObject } from './protocol/messages.ts';
 
@@ -66,8 +66,8 @@ function insert(
 /** The text with the first entry of a section that is written without any, below what is commented out in it. */
 function underKey(text: string, document: Document, [section, key]: EntryPlace, value: JsonObject | false): string {
   const pair = (document.contents as YAMLMap).items.find((each) => isScalar(each.key) && each.key.value === section);
-  const from = (pair?.key as Scalar).range?.[1] ?? 0;
-  const end = from + (/^.*(?:\n[ \t]+#.*)*\n?/.exec(text.slice(from))?.[0].length ?? 0);
+  const from = isScalar(pair?.key) ? (pair.key.range?.[1] ?? 0) : 0;
+  const end = from + (/^.*(?:\n[ \t]*#.*)*\n?/.exec(text.slice(from))?.[0].length ?? 0);
   const before = text.slice(0, end);
   const added = stringify({ ...sectionBefore(section), [key]: value }, { lineWidth: 0 }).replace(/^(?=.)/gm, '  ');
   return `${before}${before.endsWith('\n') ? '' : '\n'}${added}${text.slice(end)}`;
