@@ -23,7 +23,7 @@ import { assertDistinct } from './servers.ts';
 import type { Registration } from './servers.ts';
 import type { Stores } from './store.ts';
 import { version } from './version.ts';
-import { wantedPlugins } from './wanted.ts';
+import { isProtected, wantedPlugins } from './wanted.ts';
 import type { LoadPlugin, Wanted } from './wanted.ts';
 
 /** Gives every plugin a log of its own. */
@@ -150,16 +150,15 @@ export class Host {
   async #become(config: Config): Promise<void> {
     const wanted = await wantedPlugins(config, this.#load);
     const approvals = await approvalsFor(config);
-    const locked =
-      config.grants.length > 0 ||
-      config.tools.allow?.length === 0 ||
-      wanted.some(({ loaded }) => loaded.plugin.provides?.includes('authentication'));
-    const isProtected = locked && (config.tools.allow ?? []).length === 0;
-    const callers = () => this.#grants.callersOf(config, isProtected);
+    const locked = isProtected(
+      config,
+      wanted.map(({ loaded }) => loaded.plugin),
+    );
+    const callers = () => this.#grants.callersOf(config, locked);
     const before = this.#applied;
     const first = before.length === 0;
     if (first) this.#board.setCallers(callers());
-    const next = await this.#apply(config, wanted, before, this.#board.protected !== isProtected);
+    const next = await this.#apply(config, wanted, before, this.#board.protected !== locked);
     // From here on nothing can fail: a refused change has changed nothing.
     this.#board.remember(this.#catalogues);
     this.#board.setApprovals(approvals);

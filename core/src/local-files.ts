@@ -24,6 +24,8 @@ export interface RunReport {
   readonly state: 'applied' | 'refused';
   /** Entry files of the plugins that run. */
   readonly uses: readonly string[];
+  /** Where it serves MCP over HTTP. */
+  readonly url?: string | undefined;
   /** Why it was refused. */
   readonly error?: string | undefined;
 }

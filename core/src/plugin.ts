@@ -65,6 +65,28 @@ export type Stop = () => void | Promise<void>;
 // biome-ignore lint/suspicious/noConfusingVoidType: a plugin may return nothing at all
 export type Applied = void | Stop | undefined;
 
+/** What a plugin's own check is told beside its options. */
+export interface CheckContext {
+  /** The folder that relative paths of the configuration start from. */
+  readonly directory: string;
+  /** As {@link PluginApi.reserved}. */
+  readonly reserved: readonly string[];
+  /** True when every caller needs a credential, as `board.protected` will say. */
+  readonly protected: boolean;
+}
+
+/** None, one or several. */
+type Problems = PluginProblem | readonly PluginProblem[];
+
+/** Something outside the configuration that a plugin lacks. */
+export interface PluginProblem {
+  /** `failure`: it would not start, or be of no use. */
+  readonly result: 'warning' | 'failure';
+  readonly text: string;
+  /** What to do now. */
+  readonly advice: string;
+}
+
 /** A plugin as its author writes it. */
 export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
   /** kebab-case; configuration key, log scope, metric label, `error.plugin`. */
@@ -90,6 +112,11 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly whenSwitchedOff?: 'closed' | 'open';
   /** Validates, documents and gives defaults. Undefined: the plugin takes no options. */
   readonly options?: Schema;
+  /** For `plugboard doctor`: looks whether what the options name is there, in a process of its own. Starts, makes and changes nothing. */
+  check?(
+    options: z.output<Schema>,
+    context: CheckContext,
+  ): Problems | Promise<Problems>;
   /** Taps hooks, registers servers, provides services. May be asynchronous, within the start time limit. */
   apply(api: PluginApi, options: z.output<Schema>): Applied | Promise<Applied>;
 }

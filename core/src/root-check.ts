@@ -1,29 +1,40 @@
-// What is worth a warning about a folder that a configuration opens to callers. The folder itself is used elsewhere.
+// What is wrong with a folder that a configuration opens to callers. The folder itself is used elsewhere.
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { PluginProblem } from './plugin.ts';
 import { Reserved } from './reserved.ts';
 
 /**
- * What is wrong with a folder that callers shall work in, as a sentence that says what to do; undefined: nothing. `reserved` is
- * {@link PluginApi.reserved}. Never rejects. Not to be waited for by `apply`: the folder may be on a slow mount.
+ * What is wrong with a folder that callers shall work in, for a plugin's own check and for a warning at its start; undefined: nothing.
+ * `reserved` is {@link PluginApi.reserved}. Never rejects. Not to be waited for by `apply`: the folder may be on a slow mount.
  */
-export async function rootProblem(folder: string, reserved: readonly string[]): Promise<string | undefined> {
+export async function rootProblem(folder: string, reserved: readonly string[]): Promise<PluginProblem | undefined> {
+  const failure = (what: string, advice: string): PluginProblem => {
+    return { result: 'failure', text: `option root: ${folder} ${what}, so every call fails`, advice };
+  };
   const real = await realpath(folder).catch(() => undefined);
-  if (real === undefined) return `${folder} is not there: create it, or every call fails`;
+  const found = real === undefined ? undefined : await stat(real).catch(() => undefined);
+  if (real === undefined || found === undefined) return failure('is not there', 'create it, or correct `root`');
+  if (!found.isDirectory()) return failure('is no folder', 'name a folder');
   const own = new Reserved(reserved);
   await own.locate();
-  if (own.covers(real))
-    return `${folder} is where the proxy keeps files of its own, so every call fails: name another folder`;
-  const found = await Promise.all(
-    own.below(real).map(async (each) => ((await isThere(each)) ? [path.relative(real, each)] : [])),
-  );
-  const names = found.flat();
+  if (own.covers(real)) return failure('is where the proxy keeps files of its own', 'name another folder');
+  const names = await present(own.below(real), real);
   if (names.length === 0) return undefined;
-  return (
-    `${folder} holds files of the proxy itself (${names.join(', ')}). Nobody can read or change these through this server, but the rest ` +
-    'of the folder is open to its callers, with all programs and plugins in it that the proxy runs: name a folder that holds only what ' +
-    'they may change, such as ./workspace'
+  return {
+    result: 'warning',
+    text:
+      `option root: ${folder} holds files of the proxy itself (${names.join(', ')}). Nobody can read or change these through this server, ` +
+      'but the rest of the folder is open to its callers, with all programs and plugins in it that the proxy runs',
+    advice: 'name a folder that holds only what they may change, such as ./workspace',
+  };
+}
+
+async function present(files: readonly string[], folder: string): Promise<string[]> {
+  const found = await Promise.all(
+    files.map(async (file) => ((await isThere(file)) ? [path.relative(folder, file)] : [])),
   );
+  return found.flat();
 }
 
 async function isThere(file: string): Promise<boolean> {

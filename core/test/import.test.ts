@@ -353,7 +353,7 @@ test('unknown keys and what has no counterpart are refused with the place', asyn
         /mcpServers\[" "\]: must be a name/,
       ],
     ],
-    ['e.json', {}, 1, [/e\.json:1:\d+: .*unique/i]],
+    ['e.json', {}, 1, [/e\.json:1:\d+: .*a second time/i]],
     ['f.json', {}, 1, [/f\.json: has none of the keys mcpServers, servers, remoteTools/]],
     ['f.json', { as: 'mcp' }, 1, [/unknown key "tools" \(known: mcpServers/]],
     ['f.json', { as: 'toml' }, 2, [/--as: there is no format "toml" \(known: mcp, servers-config, client-config\)/]],

@@ -1,6 +1,6 @@
 // Servers that misbehave: slow, dead, dying, storming. The others and their clients must not notice.
 import test from 'ava';
-import { Answer, CallFailure, definePlugin, gone } from '../src/index.ts';
+import { Answer, CallFailure, definePlugin, gone, localServer, localTool, z } from '../src/index.ts';
 import type { UpstreamCall } from '../src/index.ts';
 import { Puppet } from './puppet.ts';
 import { echoServer, startHost, TestClient, until } from './support.ts';
@@ -149,4 +149,24 @@ test('connections end with the sessions and servers that own them', async (t) =>
   t.is(board.servers()[0]?.leases, 0);
   await host.stop();
   t.is(puppet.closed, 2);
+});
+
+test('arguments that are missing or unknown are told in words, one by one', async (t) => {
+  const tool = localTool({
+    name: 'put',
+    description: 'Puts it there.',
+    input: z.strictObject({ path: z.string(), count: z.int() }),
+    run: () => ({ content: [] }),
+  });
+  const server = localServer({ name: 'files', version: '1', isolation: 'shared', tools: [tool], open: () => ({}) });
+  const plugin = definePlugin({ id: 'files', apiVersion: 1, apply: ({ servers }) => servers.register(server) });
+  const { host, board } = await startHost([plugin]);
+  t.teardown(() => host.stop());
+  const client = await TestClient.old(board);
+  await until(async () => (await client.toolNames()).length > 0);
+  const { response } = await client.request('tools/call', { name: 'files_put', arguments: { count: 'x' } });
+  t.regex(
+    JSON.stringify(response.result),
+    /Invalid arguments for tool put: path: is missing \(expected string\); count: expected number, received string/,
+  );
 });

@@ -48,7 +48,7 @@ export async function init(options: { readonly config?: string }, output: Consol
   const existing = options.config === undefined ? findConfigFile(process.cwd()) : existsSync(file) ? file : undefined;
   if (existing !== undefined) throw new PlugboardError('CONFIG_EXISTS', `${existing} exists and was left as it is`);
   const workspace = path.join(path.dirname(file), 'workspace');
-  await mkdir(workspace, { recursive: true });
+  const made = (await mkdir(workspace, { recursive: true })) !== undefined;
   await writeFile(file, text, { flag: 'wx' });
   const flags =
     path.dirname(file) === process.cwd() && path.basename(file) === usual
@@ -58,7 +58,7 @@ export async function init(options: { readonly config?: string }, output: Consol
   if (output.json) output.printJson({ file, workspace, next });
   else {
     output.print(`wrote ${file}`);
-    output.print(`made ${workspace}, the folder that agents work in`);
+    output.print(`${made ? 'made' : 'took the present folder'} ${workspace}, the folder that agents work in`);
     output.print(`next: ${next.join(', then ')}`);
   }
   return exitCodes.ok;

@@ -1,6 +1,7 @@
 // What `plugboard up` leaves in files for other commands: how its configuration fared, and what its servers offer.
 import type { BoardApi } from '../board-api.ts';
 import { LocalFiles, versionOfConfiguration } from '../local-files.ts';
+import type { RunReport } from '../local-files.ts';
 import type { Tool } from '../protocol/messages.ts';
 
 /** Changes of servers are collected for so long; ms. */
@@ -11,6 +12,7 @@ export class Traces {
   readonly #files: LocalFiles;
   #board: BoardApi | undefined;
   #uses: () => readonly string[] = () => [];
+  #url: () => string | undefined = () => undefined;
   #version = '';
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -20,10 +22,11 @@ export class Traces {
     this.#files = new LocalFiles(configFile);
   }
 
-  /** From now on the tools of this board are told. */
-  follow(board: BoardApi, uses: () => readonly string[]): void {
+  /** From now on the tools of this board are told. `uses`: entry files of its plugins; `url`: where it serves. */
+  follow(board: BoardApi, uses: () => readonly string[], url: () => string | undefined): void {
     this.#board = board;
     this.#uses = uses;
+    this.#url = url;
     this.serversChanged();
   }
 
@@ -42,17 +45,16 @@ export class Traces {
 
   async applied(): Promise<void> {
     if (this.#version === '') await this.looksAt();
-    await this.#files.writeRun({ pid: process.pid, version: this.#version, state: 'applied', uses: this.#uses() });
+    await this.#say('applied');
   }
 
   async refused(error: string): Promise<void> {
-    await this.#files.writeRun({
-      pid: process.pid,
-      version: this.#version,
-      state: 'refused',
-      uses: this.#uses(),
-      error,
-    });
+    await this.#say('refused', error);
+  }
+
+  async #say(state: RunReport['state'], error?: string): Promise<void> {
+    const report = { pid: process.pid, version: this.#version, state, uses: this.#uses(), url: this.#url(), error };
+    await this.#files.writeRun(report);
   }
 
   async end(): Promise<void> {

@@ -52,7 +52,8 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   try {
     const host = await Host.start(config, logs, { overrides, serversChanged: () => traces?.serversChanged() });
     stopping.blame = (stack) => host.pluginIn(stack);
-    traces?.follow(host.board, () => host.pluginFiles());
+    const url = () => host.service<HttpAddress>('http')?.address().url;
+    traces?.follow(host.board, () => host.pluginFiles(), url);
     const following = followConfig({ config, overrides, host, logs, log, output, stopping, traces });
     if (stdio) stopping.whenInputEnds();
     await announce(host, options, config, output, stopping);

@@ -35,6 +35,9 @@ export default definePlugin({
   title: 'Filesystem',
   description: 'Files below one root, compatible with the reference filesystem server',
   options,
+  async check({ root }, { directory, reserved }) {
+    return (await rootProblem(resolve(directory, root), reserved)) ?? [];
+  },
   apply(
     { servers, log, directory, reserved },
     { root, name, readOnly, workspaces, maxFileSize, maxEntries, maxDepth },
@@ -45,7 +48,7 @@ export default definePlugin({
     servers.register(filesystemServer({ name, readOnly, limits, resolveRoot, reserved }));
     // Not awaited: the folder may be on a slow mount, and may be there by the time somebody calls.
     void rootProblem(folder, reserved).then((problem) => {
-      if (problem !== undefined) log.warn(`option root: ${problem}`);
+      if (problem !== undefined) log.warn(`${problem.text}: ${problem.advice}`);
     });
   },
 });
