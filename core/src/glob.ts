@@ -26,11 +26,21 @@ export class Glob {
   /** The text itself when the glob has no wildcard. */
   readonly literal: string | undefined;
 
-  constructor(tokens: readonly Token[]) {
+  private constructor(tokens: readonly Token[], literal: string | undefined) {
     this.#tokens = tokens;
-    this.literal = tokens.every((token) => token.kind === 'literal')
-      ? tokens.map((token) => (token.kind === 'literal' ? String.fromCharCode(token.code) : '')).join('')
-      : undefined;
+    this.literal = literal;
+  }
+
+  /** A text without a wildcard, as most patterns are. */
+  static plain(text: string): Glob {
+    return new Glob([], text);
+  }
+
+  static of(tokens: readonly Token[]): Glob {
+    if (tokens.some((token) => token.kind !== 'literal')) return new Glob(tokens, undefined);
+    return Glob.plain(
+      tokens.map((token) => (token.kind === 'literal' ? String.fromCharCode(token.code) : '')).join(''),
+    );
   }
 
   /** True for `*`: it matches every text. */
@@ -40,6 +50,7 @@ export class Glob {
 
   /** True when the whole text matches. A mismatch goes back to the last star only, which is enough: earlier ones took the least they could. */
   matches(text: string): boolean {
+    if (this.literal !== undefined) return text === this.literal;
     const tokens = this.#tokens;
     let at = 0;
     let token = 0;
@@ -65,8 +76,12 @@ export class Glob {
 
 /** Compiles a pattern to its alternatives. Throws an Error that says what is wrong when braces expand to more than 256. */
 export function compileGlob(pattern: string): Glob[] {
-  return expandBraces(pattern).map((alternative) => new Glob(tokenize(alternative)));
+  if (!special.test(pattern)) return [Glob.plain(pattern)];
+  return expandBraces(pattern).map((alternative) => Glob.of(tokenize(alternative)));
 }
+
+/** What makes a pattern more than a text. */
+const special = /[\\*?[{]/;
 
 function accepts(token: Token, code: number): boolean {
   if (token.kind === 'literal') return token.code === code;

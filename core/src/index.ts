@@ -1,6 +1,7 @@
 // The public face of the package `plugboard`, for plugins and for programs that embed the proxy.
 export * as z from './z.ts';
-export { Answer, findResponseId } from './protocol/answer.ts';
+export { Answer } from './protocol/answer.ts';
+export { findResponseId } from './protocol/response-place.ts';
 export * from './protocol/messages.ts';
 export * from './protocol/param-headers.ts';
 export * from './connection.ts';

@@ -2,6 +2,7 @@
 import type { SelectorReport } from './board-api.ts';
 import type { Grant } from './grant.ts';
 import { closest } from './nearest.ts';
+import type { Tool } from './protocol/messages.ts';
 import type { SelectorMeaning } from './selectors.ts';
 import type { Server } from './server.ts';
 import type { ListingMaker } from './toolset.ts';
@@ -14,10 +15,7 @@ const maxSuggested = 20;
 export function inspectGrant(maker: ListingMaker, grant: Grant): SelectorReport[] {
   const servers = new Map(maker.serversOf(grant).map((server) => [server.name, server]));
   const catalogue = new Map(
-    [...servers].map(([name, server]) => [
-      name,
-      new Set(server.catalogueFor(grant.id).tools.map((tool) => tool.name)) as ReadonlySet<string>,
-    ]),
+    [...servers].map(([name, server]) => [name, toolNames(server.catalogueFor(grant.id).tools)]),
   );
   let suggested = 0;
   const nearest = (selector: string): string[] => {
@@ -30,6 +28,15 @@ export function inspectGrant(maker: ListingMaker, grant: Grant): SelectorReport[
     .matcher(grant.tools, grant)
     .meanings(catalogue)
     .map((meaning) => reportOn(meaning, { servers, nearest, allows: (s, t) => maker.allows(grant, 'tools', s, t) }));
+}
+
+const namesOf = new WeakMap<readonly Tool[], ReadonlySet<string>>();
+
+/** Names of one server's tools; the same set for the same list, for every task is inspected against it. */
+function toolNames(tools: readonly Tool[]): ReadonlySet<string> {
+  let names = namesOf.get(tools);
+  if (names === undefined) namesOf.set(tools, (names = new Set(tools.map(({ name }) => name))));
+  return names;
 }
 
 /** Selectors of grants that match nothing, each with the nearest names. */

@@ -1,6 +1,7 @@
 // A JSON-RPC peer over a duplex channel (a child's pipes, a socket, memory): routes answers to their calls and everything else to its owner.
 import { InFlight } from './in-flight.ts';
-import { Answer, findResponseId } from './protocol/answer.ts';
+import { Answer } from './protocol/answer.ts';
+import { findResponseId } from './protocol/response-place.ts';
 import { isNotification, isObject, isRequest, metaKey, metaOf, rpcCode } from './protocol/messages.ts';
 import type { JsonObject, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import { CallFailure } from './upstream-call.ts';

@@ -28,6 +28,9 @@ export interface ToolCallParts {
 /** Characters of a name that nobody lists, as it is kept: a client may send anything. */
 const longestName = 200;
 
+/** What is known of a call when it is over, without who made it. */
+type SettledCall = Omit<CallRecord, 'grant' | 'session'>;
+
 /** Answers `tools/call`. */
 export class ToolCalls {
   readonly #parts: ToolCallParts;
@@ -85,18 +88,11 @@ export class ToolCalls {
   }
 
   async #callHooked(exchange: Exchange, entry: ToolEntry, args: JsonObject, hooks: Hooks): Promise<Answer> {
-    const started = performance.now();
+    const { name, server, tool } = entry;
     // Plugins judge a call, they do not change it: what they saw is what is sent.
-    const call: ToolCall = Object.freeze({
-      name: entry.name,
-      server: entry.server,
-      tool: entry.tool,
-      arguments: freezeDeep(args),
-      entry,
-    });
+    const call: ToolCall = Object.freeze({ name, server, tool, arguments: freezeDeep(args), entry });
     const context = contextOf(exchange);
-    let outcome: CallOutcome = 'failed';
-    let reason: string | undefined;
+    const account = hooks.used('onCallSettled') ? new Account(call) : undefined;
     try {
       // Awaited only where a plugin makes one wait: each turn of the event loop costs more than most taps.
       const judged = hooks.used('onCallTool') ? hooks.runNow('onCallTool', call, context) : undefined;
@@ -112,15 +108,14 @@ export class ToolCalls {
         const changed = returned instanceof Promise ? await returned : returned;
         if (changed !== result) answer = Answer.result(changed);
       }
-      [outcome, reason] = outcomeOf(answer, exchange, hooks);
+      account?.answered(answer, exchange.cancelled);
       return answer;
     } catch (error) {
-      reason = error instanceof Error ? error.message : String(error);
+      account?.threw(error);
       if (!isDenied(error)) throw error;
-      outcome = 'refused';
       return Answer.result(toolError(error.message));
     } finally {
-      this.#settle(exchange, { call, outcome, reason, duration: performance.now() - started });
+      if (account !== undefined) this.#settle(exchange, account.close());
     }
   }
 
@@ -132,7 +127,7 @@ export class ToolCalls {
     return Answer.error(rpcCode.invalidParams, text);
   }
 
-  #settle({ session }: Exchange, settled: Omit<CallRecord, 'grant' | 'session'>): void {
+  #settle({ session }: Exchange, settled: SettledCall): void {
     const hooks = this.#parts.hooks();
     if (!hooks.used('onCallSettled')) return;
     const record: CallRecord = { ...settled, grant: session.grant.id, session: session.id };
@@ -144,10 +139,39 @@ function isToolResult(result: JsonObject | undefined): result is ToolResult {
   return Array.isArray(result?.['content']);
 }
 
-function outcomeOf(answer: Answer, exchange: Exchange, hooks: Hooks): [CallOutcome, string | undefined] {
-  if (exchange.cancelled) return ['cancelled', 'the client has cancelled'];
-  if (answer.failed) return ['failed', answer.message.error?.message];
-  // Whether a tool reports an error is known only by parsing: done only where somebody listens.
-  if (!hooks.used('onCallSettled')) return ['ok', undefined];
-  return answer.message.result?.['isError'] === true ? ['tool-error', 'the tool reported an error'] : ['ok', undefined];
+/** What is noted of a call for `onCallSettled`; made only where somebody listens. */
+class Account {
+  readonly #call: ToolCall;
+  readonly #started = performance.now();
+  #outcome: CallOutcome = 'failed';
+  #reason: string | undefined;
+
+  constructor(call: ToolCall) {
+    this.#call = call;
+  }
+
+  answered(answer: Answer, cancelled: boolean): void {
+    if (cancelled) this.#note('cancelled', 'the client has cancelled');
+    else if (answer.failed) this.#note('failed', answer.message.error?.message);
+    else if (answer.message.result?.['isError'] === true) this.#note('tool-error', 'the tool reported an error');
+    else this.#note('ok', undefined);
+  }
+
+  threw(error: unknown): void {
+    this.#note(isDenied(error) ? 'refused' : 'failed', error instanceof Error ? error.message : String(error));
+  }
+
+  close(): SettledCall {
+    return {
+      call: this.#call,
+      outcome: this.#outcome,
+      reason: this.#reason,
+      duration: performance.now() - this.#started,
+    };
+  }
+
+  #note(outcome: CallOutcome, reason: string | undefined): void {
+    this.#outcome = outcome;
+    this.#reason = reason;
+  }
 }

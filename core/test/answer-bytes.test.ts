@@ -1,7 +1,8 @@
 // Answers that are passed on as bytes, also between the eras, against the same answers parsed and written again.
 import test from 'ava';
 import * as fc from 'fast-check';
-import { Answer, findResponseId } from '../src/protocol/answer.ts';
+import { Answer } from '../src/protocol/answer.ts';
+import { findResponseId } from '../src/protocol/response-place.ts';
 import { metaKey } from '../src/protocol/messages.ts';
 import type { JsonObject, RpcResponse } from '../src/protocol/messages.ts';
 import { translateAnswer, translateBytes } from '../src/protocol/translate.ts';

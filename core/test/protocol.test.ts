@@ -64,6 +64,77 @@ test('an answer found without parsing is the one that parsing finds, and is re-a
   t.truthy(findResponseId(Buffer.from(layouts(7, {})[1] ?? '')), 'the SDK’s layout is not found');
 });
 
+test('a response with anything beside its three members is not passed on as bytes', (t) => {
+  const member = fc.constantFrom<string>(
+    '"jsonrpc":"2.0"',
+    '"id":7',
+    '"id":8',
+    '"\\u0069d":8',
+    '"result":{}',
+    '"result":{"a":"}\\"{"}',
+    '"method":"ping"',
+    '"error":{"code":1,"message":""}',
+    '"x":{}',
+    '"x":[{"id":7}]',
+  );
+  const likely = fc.constantFrom(
+    ['"jsonrpc":"2.0"', '"id":7', '"result":{}'],
+    ['"result":{"a":"}\\"{"}', '"jsonrpc":"2.0"', '"id":7'],
+    ['"jsonrpc":"2.0"', '"result":{}', '"id":7'],
+    ['"result":{}', '"id":7'],
+  );
+  let found = 0;
+  fc.assert(
+    fc.property(likely, fc.array(member, { maxLength: 2 }), fc.nat(3), (own, others, at) => {
+      const members = [...own.slice(0, at), ...others, ...own.slice(at)];
+      const place = findResponseId(Buffer.from(`{${members.join(',')}}`));
+      if (place === undefined) return;
+      found += 1;
+      const keys = members.map((text) => text.slice(0, text.indexOf(':')));
+      t.is(new Set(keys).size, keys.length);
+      t.true(keys.every((key) => ['"jsonrpc"', '"id"', '"result"'].includes(key)));
+      t.is(
+        members.find((text) => text.startsWith('"id"')),
+        `"id":${place.id}`,
+      );
+    }),
+    { numRuns: 3000 },
+  );
+  t.true(found > 100, `${found} found`);
+});
+
+test('the end of a result is where parsing finds it, however long its strings are and whatever is escaped in them', (t) => {
+  const piece = fc.oneof(
+    fc.constantFrom('\\', '"', '\\"', '{', '}', '[', ']', ',"id":7}'),
+    fc.nat(90).map((length) => 'x'.repeat(length)),
+    fc.nat(90).map((length) => '\\'.repeat(length)),
+  );
+  const text = fc.array(piece, { maxLength: 12 }).map((pieces) => pieces.join(''));
+  fc.assert(
+    fc.property(fc.dictionary(text, fc.oneof(text, fc.array(text))), fc.nat(2), (result, layout) => {
+      const bytes = Buffer.from(layouts(7, result)[layout] ?? '');
+      const place = findResponseId(bytes);
+      if (place === undefined) return t.fail(`not found: ${bytes.toString()}`);
+      t.deepEqual(JSON.parse(bytes.toString('utf8', place.resultStart, place.resultEnd)), result);
+    }),
+    { numRuns: 2000 },
+  );
+  const long = { text: '\\'.repeat(1_000_000), quotes: '"'.repeat(100_000) };
+  const started = process.cpuUsage();
+  t.truthy(findResponseId(Buffer.from(JSON.stringify({ jsonrpc: '2.0', id: 7, result: long }))));
+  // Quadratic work would take minutes.
+  t.true(process.cpuUsage(started).user < 5_000_000);
+});
+
+test('bytes that are not UTF-8, or break a line, are not passed on', (t) => {
+  const head = '{"jsonrpc":"2.0","id":7,"result":{"text":"';
+  for (const text of [[0xff], [0xc3], [0xe2, 0x82], [0xed, 0xa0, 0x80], [0xc0, 0xaf], [0x0a]]) {
+    const bytes = Buffer.concat([Buffer.from(head), Buffer.from(text), Buffer.from('"}}')]);
+    t.is(findResponseId(bytes), undefined, bytes.toString('hex'));
+  }
+  t.truthy(findResponseId(Buffer.from(`${head}é€😀"}}`)));
+});
+
 test('requests, errors and notifications are never taken for answers', (t) => {
   for (const message of [
     { jsonrpc: '2.0', id: 1, method: 'ping' },

@@ -151,3 +151,42 @@ for (const era of ['old', 'new'] as const) {
     },
   );
 }
+
+test.serial(
+  'a server that writes more ids, or a method, into its answer reaches nobody but the call it answers',
+  async (t) => {
+    const upstreams = { old: await httpUpstream(t, 'old'), new: await httpUpstream(t, 'new') };
+    const mcpServers = { old: { url: upstreams.old.url }, new: { url: upstreams.new.url } };
+    const proxy = await proxyFor(t, { mcpServers });
+    await proxy.ready();
+    const result = '{"resultType":"complete","content":[{"type":"text","text":"mine"}]}';
+    const bodies = [
+      `{"jsonrpc":"2.0","id":ID,"result":${result},"id":99}`,
+      `{"jsonrpc":"2.0","id":ID,"result":${result},"\\u0069d":99}`,
+      `{"jsonrpc":"2.0","id":ID,"result":${result},"id":99,"x":{}}`,
+      `{"result":${result},"id":99,"jsonrpc":"2.0","id":ID}`,
+      `{"jsonrpc":"2.0","id":ID,"result":${result},"method":"sampling/createMessage","params":{}}`,
+    ];
+    for (const era of ['old', 'new'] as const) {
+      const client = await rawClient(era, proxy.url);
+      for (const target of ['old', 'new'] as const) {
+        for (const body of bodies) {
+          upstreams[target].fault = () => ({ body });
+          const abort = new AbortController();
+          const limit = setTimeout(() => abort.abort(), 1000);
+          // What carries a wrong id answers nothing: then nothing comes, or an error with the right id.
+          const sent = client.request('tools/call', { name: `${target}_echo`, arguments: {} }, 98, abort.signal);
+          const messages = await sent.then(
+            (reply) => reply.messages,
+            () => [],
+          );
+          clearTimeout(limit);
+          for (const message of messages) {
+            const keys = Object.keys(message).filter((key) => key !== 'result' && key !== 'error');
+            t.deepEqual([keys.toSorted(), message.id], [['id', 'jsonrpc'], 98], `${era} → ${target}: ${body}`);
+          }
+        }
+      }
+    }
+  },
+);

@@ -1,14 +1,11 @@
 // The answer to one request, kept in the cheapest form it arrived in. Parsing and writing happen at most once, on demand.
 import { rpcCode } from './messages.ts';
 import type { JsonObject, RequestId, RpcErrorBody, RpcResponse } from './messages.ts';
+import type { ResponsePlace } from './response-place.ts';
 
-const resultHead = Buffer.from('{"result":');
-const idFirstHead = Buffer.from('{"jsonrpc":"2.0","id":');
-const resultLastHead = Buffer.from('{"jsonrpc":"2.0","result":');
 const closing = Buffer.from('}');
 const comma = Buffer.from(',');
 const empty = Buffer.alloc(0);
-const newline = 10;
 const ascii = /^[\x20-\x7e]*$/;
 
 /**
@@ -17,60 +14,56 @@ const ascii = /^[\x20-\x7e]*$/;
  */
 export class Answer {
   readonly #bytes: Buffer | undefined;
-  readonly #idStart: number;
-  readonly #idEnd: number;
+  /** Undefined for bytes of a result alone. */
+  readonly #place: ResponsePlace | undefined;
   #message: RpcResponse | undefined;
   /** HTTP status to use where the transport has one; 200 unless told otherwise. */
   readonly status: number | undefined;
 
   private constructor(
     bytes: Buffer | undefined,
-    idStart: number,
-    idEnd: number,
+    place: ResponsePlace | undefined,
     message: RpcResponse | undefined,
     status?: number,
   ) {
     this.#bytes = bytes;
-    this.#idStart = idStart;
-    this.#idEnd = idEnd;
+    this.#place = place;
     this.#message = message;
     this.status = status;
   }
 
   /** A result given as an object. */
   static result(result: JsonObject): Answer {
-    return new Answer(undefined, 0, 0, { jsonrpc: '2.0', result });
+    return new Answer(undefined, undefined, { jsonrpc: '2.0', result });
   }
 
   /** An error; `status` is the HTTP status for transports that have one. */
   static error(code: number, message: string, data?: unknown, status?: number): Answer {
     const error: RpcErrorBody = data === undefined ? { code, message } : { code, message, data };
-    return new Answer(undefined, 0, 0, { jsonrpc: '2.0', error }, status);
+    return new Answer(undefined, undefined, { jsonrpc: '2.0', error }, status);
   }
 
   /** A parsed response of a peer; its id is dropped. */
   static parsed(message: RpcResponse, status?: number): Answer {
-    return new Answer(undefined, 0, 0, message, status);
+    return new Answer(undefined, undefined, message, status);
   }
 
   /** The bytes of a result (the value of the `result` member), written once and sent often. */
   static written(result: Buffer): Answer {
-    return new Answer(result, -1, -1, undefined);
+    return new Answer(result, undefined, undefined);
   }
 
-  /** The bytes of a whole response, with the place of its id, as found by {@link findResponseId}. */
-  static relayed(bytes: Buffer, place: IdPlace, status?: number): Answer {
-    return new Answer(bytes, place.start, place.end, undefined, status);
+  /** The bytes of a whole response, with the places of its id and result, as found by {@link findResponseId}. */
+  static relayed(bytes: Buffer, place: ResponsePlace, status?: number): Answer {
+    return new Answer(bytes, place, undefined, status);
   }
 
-  /** The response as an object (id not meaningful). Parses on first use; throws SyntaxError when relayed bytes are not JSON. */
+  /** The response as an object without its id. Parses on first use; throws SyntaxError when relayed bytes are not JSON. */
   get message(): RpcResponse {
     if (this.#message === undefined) {
-      const text = this.#bytes?.toString('utf8') ?? '{}';
-      this.#message =
-        this.#idStart < 0
-          ? { jsonrpc: '2.0', result: JSON.parse(text) as JsonObject }
-          : (JSON.parse(text) as RpcResponse);
+      const bytes = this.#bytes ?? empty;
+      const text = bytes.toString('utf8', this.#place?.resultStart, this.#place?.resultEnd);
+      this.#message = { jsonrpc: '2.0', result: JSON.parse(text) as JsonObject };
     }
     return this.#message;
   }
@@ -96,13 +89,14 @@ export class Answer {
    */
   withMembers(members: Buffer, unless: readonly string[]): Answer | undefined {
     const bytes = this.#bytes;
-    const at = this.#openingBrace();
-    if (bytes === undefined || at === undefined || unless.some((name) => bytes.includes(name, 0, 'latin1')))
+    const place = this.#place;
+    if (bytes === undefined || place === undefined || unless.some((name) => bytes.includes(name, 0, 'latin1')))
       return undefined;
-    const isEmpty = bytes[at + 1] === 0x7d;
+    const first = place.resultStart + 1;
+    const isEmpty = first === place.resultEnd - 1;
     // White space would hide whether the result is empty.
-    if (!isEmpty && bytes[at + 1] !== 0x22) return undefined;
-    return this.#spliced(at + 1, at + 1, isEmpty ? members : Buffer.concat([members, comma]));
+    if (!isEmpty && bytes[first] !== 0x22) return undefined;
+    return this.#spliced(bytes, place, first, first, isEmpty ? members : Buffer.concat([members, comma]));
   }
 
   /**
@@ -110,34 +104,34 @@ export class Answer {
    * result does not end so.
    *
    * Why that is safe: what is cut begins with a comma and a quote. Inside a string the quote would end it, and no JSON has a bare word
-   * after a string; so the comma stands between members, and they are those of the object that ends before the response does.
+   * after a string; so the comma stands between members, and they are those of the object that ends behind them.
    */
   withoutLast(members: Buffer): Answer | undefined {
     const bytes = this.#bytes;
-    const at = this.#openingBrace();
-    if (bytes === undefined || at === undefined) return undefined;
-    const end = bytes.length - 2;
+    const place = this.#place;
+    if (bytes === undefined || place === undefined) return undefined;
+    const end = place.resultEnd - 1;
     const start = end - members.length;
-    if (start <= at || bytes[end] !== 0x7d || bytes[end + 1] !== 0x7d) return undefined;
-    return bytes.compare(members, 0, members.length, start, end) === 0 ? this.#spliced(start, end, empty) : undefined;
+    if (start <= place.resultStart || bytes.compare(members, 0, members.length, start, end) !== 0) return undefined;
+    return this.#spliced(bytes, place, start, end, empty);
   }
 
-  /** The place of the brace that opens the result, in relayed bytes of the layouts that {@link findResponseId} knows. */
-  #openingBrace(): number | undefined {
-    const bytes = this.#bytes;
-    if (bytes === undefined || this.#idStart <= 0) return undefined;
-    let at = this.#idEnd + 10;
-    if (startsWith(bytes, resultHead)) at = resultHead.length;
-    else if (startsWith(bytes, resultLastHead)) at = resultLastHead.length;
-    return bytes[at] === 0x7b ? at : undefined;
-  }
-
-  /** Relayed bytes with those from `start` to `end`, where the id is not, replaced. */
-  #spliced(start: number, end: number, by: Buffer): Answer {
-    const bytes = this.#bytes ?? empty;
-    const shift = this.#idStart < start ? 0 : by.length - (end - start);
-    const spliced = Buffer.concat([bytes.subarray(0, start), by, bytes.subarray(end)]);
-    return new Answer(spliced, this.#idStart + shift, this.#idEnd + shift, undefined, this.status);
+  /** The response with bytes of its result, from `start` to `end`, replaced. */
+  #spliced(bytes: Buffer, place: ResponsePlace, start: number, end: number, by: Buffer): Answer {
+    const grown = by.length - (end - start);
+    const shift = place.start < start ? 0 : grown;
+    const moved = {
+      ...place,
+      start: place.start + shift,
+      end: place.end + shift,
+      resultEnd: place.resultEnd + grown,
+    };
+    return new Answer(
+      Buffer.concat([bytes.subarray(0, start), by, bytes.subarray(end)]),
+      moved,
+      undefined,
+      this.status,
+    );
   }
 
   /** The whole response for the given id in pieces that need no copying; together they are what {@link Answer.encode} gives. */
@@ -145,8 +139,9 @@ export class Answer {
     const bytes = this.#bytes;
     if (bytes === undefined) return [this.encode(id)];
     const idText = id === undefined ? 'null' : JSON.stringify(id);
-    if (this.#idStart < 0) return [Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":`), bytes, closing];
-    return [bytes.subarray(0, this.#idStart), Buffer.from(idText), bytes.subarray(this.#idEnd)];
+    const place = this.#place;
+    if (place === undefined) return [Buffer.from(`{"jsonrpc":"2.0","id":${idText},"result":`), bytes, closing];
+    return [bytes.subarray(0, place.start), Buffer.from(idText), bytes.subarray(place.end)];
   }
 
   /**
@@ -161,9 +156,10 @@ export class Answer {
     }
     const idText = typeof id === 'number' ? String(id) : JSON.stringify(id);
     if (typeof id === 'string' && !ascii.test(idText)) return undefined;
-    if (this.#idStart < 0) return `{"jsonrpc":"2.0","id":${idText},"result":${bytes.toString('latin1')}}`;
     const text = bytes.toString('latin1');
-    return text.slice(0, this.#idStart) + idText + text.slice(this.#idEnd);
+    const place = this.#place;
+    if (place === undefined) return `{"jsonrpc":"2.0","id":${idText},"result":${text}}`;
+    return text.slice(0, place.start) + idText + text.slice(place.end);
   }
 
   /** The whole response for the given id, as one buffer of JSON without a line break. */
@@ -171,11 +167,12 @@ export class Answer {
     const idText = id === undefined ? 'null' : JSON.stringify(id);
     const bytes = this.#bytes;
     if (bytes === undefined) return Buffer.from(encodeMessage(this.message, id));
-    if (this.#idStart < 0) return wrap(`{"jsonrpc":"2.0","id":${idText},"result":`, bytes, 0, bytes.length, '}');
-    const out = Buffer.allocUnsafe(bytes.length - (this.#idEnd - this.#idStart) + Buffer.byteLength(idText));
-    bytes.copy(out, 0, 0, this.#idStart);
-    const afterId = this.#idStart + out.write(idText, this.#idStart);
-    bytes.copy(out, afterId, this.#idEnd);
+    const place = this.#place;
+    if (place === undefined) return wrap(`{"jsonrpc":"2.0","id":${idText},"result":`, bytes, 0, bytes.length, '}');
+    const out = Buffer.allocUnsafe(bytes.length - (place.end - place.start) + Buffer.byteLength(idText));
+    bytes.copy(out, 0, 0, place.start);
+    const afterId = place.start + out.write(idText, place.start);
+    bytes.copy(out, afterId, place.end);
     return out;
   }
 }
@@ -196,61 +193,6 @@ function encodeMessage(message: RpcResponse, id: RequestId | undefined): string 
       : JSON.stringify({ jsonrpc: '2.0', id, error: message.error });
   }
   return JSON.stringify({ jsonrpc: '2.0', id, result: message.result ?? {} });
-}
-
-/** Where the integer id of a response stands in its bytes, and its value. */
-export interface IdPlace {
-  readonly id: number;
-  readonly start: number;
-  readonly end: number;
-}
-
-/**
- * Finds the integer id of a successful response without parsing it, in the two layouts that servers write: id first
- * (`{"jsonrpc":"2.0","id":7,"result":…`) and id last (`…,"id":7}`). Returns undefined for every other layout, for errors, requests
- * and bytes with a line break: those are parsed instead.
- *
- * Why the end is safe: in a complete JSON text the last `}` closes the outermost object, so an unescaped `,"id":7` right before it
- * is a member of that object.
- */
-export function findResponseId(bytes: Buffer): IdPlace | undefined {
-  if (bytes[0] !== 0x7b || bytes.includes(newline)) return undefined;
-  if (startsWith(bytes, idFirstHead)) {
-    const place = readInteger(bytes, idFirstHead.length);
-    return place !== undefined && bytes.toString('latin1', place.end, place.end + 10) === ',"result":'
-      ? place
-      : undefined;
-  }
-  if (!startsWith(bytes, resultHead) && !startsWith(bytes, resultLastHead)) return undefined;
-  return readLastInteger(bytes);
-}
-
-function startsWith(bytes: Buffer, head: Buffer): boolean {
-  return bytes.length > head.length && bytes.compare(head, 0, head.length, 0, head.length) === 0;
-}
-
-function readInteger(bytes: Buffer, start: number): IdPlace | undefined {
-  let end = start;
-  let id = 0;
-  for (let digit = digitAt(bytes, end); digit >= 0 && end - start < 15; digit = digitAt(bytes, end)) {
-    id = id * 10 + digit;
-    end += 1;
-  }
-  return end > start ? { id, start, end } : undefined;
-}
-
-function readLastInteger(bytes: Buffer): IdPlace | undefined {
-  const end = bytes.length - 1;
-  if (bytes[end] !== 0x7d) return undefined;
-  let start = end;
-  while (digitAt(bytes, start - 1) >= 0 && end - start < 15) start -= 1;
-  if (start === end || bytes.toString('latin1', start - 6, start) !== ',"id":') return undefined;
-  return readInteger(bytes, start);
-}
-
-function digitAt(bytes: Buffer, index: number): number {
-  const code = bytes[index];
-  return code !== undefined && code >= 48 && code <= 57 ? code - 48 : -1;
 }
 
 /** The answer for a method that is not served here. */

@@ -1,7 +1,8 @@
 // In the proxy: a connection to a server that lives in a worker. Its calls, side messages and end cross by messages.
 import type { Connection, ConnectionEvents, ListenFilter, ServerInfo } from '../connection.ts';
 import { gone } from '../peer.ts';
-import { Answer, findResponseId } from '../protocol/answer.ts';
+import { Answer } from '../protocol/answer.ts';
+import { findResponseId } from '../protocol/response-place.ts';
 import type { Era, JsonObject, RpcNotification, RpcRequest, RpcResponse } from '../protocol/messages.ts';
 import { CallFailure } from '../upstream-call.ts';
 import type { UpstreamCall } from '../upstream-call.ts';

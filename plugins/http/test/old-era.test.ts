@@ -124,8 +124,15 @@ test('an answer that comes first is JSON; what comes before it makes a stream', 
   t.like(await call.asked, { id: 1, result: { roots: [] } });
   // Whitespace that JSON allows would break an event in two.
   const relayed = Buffer.from('{"jsonrpc":"2.0","id":1,\r"result":{"text":"line\\nline"}}');
-  const place = relayed.indexOf('1,');
-  call.taken.reply.answer(Answer.relayed(relayed, { id: 1, start: place, end: place + 1 }));
+  const idStart = relayed.indexOf('1,');
+  const place = {
+    id: 1,
+    start: idStart,
+    end: idStart + 1,
+    resultStart: relayed.lastIndexOf('{'),
+    resultEnd: relayed.length - 1,
+  };
+  call.taken.reply.answer(Answer.relayed(relayed, place));
   t.deepEqual((await progress.next())?.message as object, { jsonrpc: '2.0', id: 'p', result: { text: 'line\nline' } });
   t.is(await progress.next(), undefined);
   call.taken.reply.answer(Answer.result({ twice: true }));

@@ -218,6 +218,14 @@ test('objects made to hurt are refused with words, at once, and hurt nobody', as
     'bomb.yaml': bomb,
     'big.yaml': `#${'x'.repeat(10 * 1024 * 1024)}`,
     'binary.yaml': Buffer.from([0, 1, 2, 255, 254]),
+    'twice.json': JSON.stringify(manifest('twice', tools(['github:*']))).replace(
+      '"name":"twice"',
+      '"name":"twice","name":"two"',
+    ),
+    'proto.json': JSON.stringify(manifest('proto', tools(['github:*']))).replace(
+      '{',
+      '{"__proto__":{"polluted":true},',
+    ),
     'proto.yaml':
       'apiVersion: orchestrator.io/v1\nkind: TaskRun\n__proto__: { polluted: true }\nmetadata: { name: p }\n',
   };

@@ -270,6 +270,31 @@ test('clients of HTTP that offer another protocol with their requests are served
   t.is((await rejectionOf(t, webSocketUrl(proxy, '/mcp'))).status, 404);
 });
 
+/** A server over stdio whose tool `spoilt` answers with bytes that are not UTF-8. */
+const spoilt = `
+const bytes = (id, text) => process.stdout.write(Buffer.concat([
+  Buffer.from('{"jsonrpc":"2.0","id":' + id + ',"result":{"content":[{"type":"text","text":"'), text, Buffer.from('"}]}}\\n'),
+]));
+const answer = (id, result) => process.stdout.write(JSON.stringify({ jsonrpc: '2.0', id, result }) + '\\n');
+const tools = ['spoilt', 'fine'].map((name) => ({ name, inputSchema: { type: 'object' } }));
+const info = { protocolVersion: '2025-11-25', capabilities: { tools: {} }, serverInfo: { name: 'spoilt', version: '1' } };
+require('node:readline').createInterface({ input: process.stdin }).on('line', (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (method === 'initialize') answer(id, info);
+  else if (method === 'tools/list') answer(id, { tools });
+  else if (method === 'tools/call') bytes(id, params.name === 'fine' ? Buffer.from('fine') : Buffer.from([0x61, 0xff, 0xc3]));
+});`;
+
+test('a server that answers with bytes that are not UTF-8 does not end the connection of its client', async (t) => {
+  const mcpServers = { bad: { command: process.execPath, args: ['-e', spoilt], era: 'old' } };
+  const proxy = await proxyFor(t, { plugins: { http: {}, websocket: {}, upstream: {} }, mcpServers });
+  await proxy.ready();
+  const client = await Client.session(t, webSocketUrl(proxy));
+  const call = (name: string) => client.ask('tools/call', { name: `bad_${name}`, arguments: {} });
+  t.like(await call('spoilt'), { result: { content: [{ text: 'a\uFFFD\uFFFD' }] } });
+  t.like(await call('fine'), { result: { content: [{ text: 'fine' }] } });
+});
+
 test('without a listener to share it says what to do', async (t) => {
   t.timeout(120_000);
   await t.throwsAsync(startProxy({ plugins: { websocket: {} } }, { args: [] }), {

@@ -6,8 +6,11 @@ import type { ExecutionContext } from 'ava';
 import type { JsonObject } from 'plugboard';
 import type { Message } from './raw-http.ts';
 
-/** What happens to a request instead of an answer: a status, a broken connection, half an answer, silence. */
-export type Fault = number | 'drop' | 'half' | 'rubbish' | 'silence';
+/**
+ * What happens to a request instead of an answer: a status, a broken connection, half an answer, silence; or a body of its own, in which
+ * `ID` stands for the request's id.
+ */
+export type Fault = number | 'drop' | 'half' | 'rubbish' | 'silence' | { readonly body: string };
 
 export interface HttpUpstream {
   readonly url: string;
@@ -107,6 +110,10 @@ class Upstream implements HttpUpstream {
     const fault = this.fault(params);
     if (typeof fault === 'number')
       return void response.writeHead(fault, { 'content-type': 'text/plain' }).end('out of order');
+    if (typeof fault === 'object')
+      return void response
+        .writeHead(200, { 'content-type': 'application/json' })
+        .end(fault.body.replaceAll('ID', String(id)));
     if (fault === 'drop') return void response.destroy();
     if (fault === 'rubbish')
       return void response.writeHead(200, { 'content-type': 'application/json' }).end('{"jsonrpc": "2.0", "id"');

@@ -47,10 +47,15 @@ export class HttpClient {
   readonly #pools: Pools;
   readonly #lanes: Lanes;
   readonly #live = new InFlight<Sent>();
-  readonly #forget = (sent: Sent): void => this.#live.delete(sent.serial);
+  readonly #forget = (sent: Sent): void => {
+    this.#live.delete(sent.serial);
+    const at = this.#lingering.indexOf(sent);
+    if (at >= 0) this.#lingering.splice(at, 1);
+  };
   /** Gets tokens; undefined: nobody can sign in at this server. */
   readonly authorizer: Authorizer | undefined;
-  #lingering: Sent[] = [];
+  /** Answered, and not ended yet. */
+  readonly #lingering: Sent[] = [];
   /** Path and query; a redirect within the origin changes it during the handshake. */
   #path: string;
 
@@ -134,14 +139,11 @@ export class HttpClient {
   /** A stream whose answer is there should end by itself. Those that do not are ended, oldest first, when there are many. */
   linger(answered: Sent): void {
     this.#lingering.push(answered);
-    if (this.#lingering.length <= maxLingering) return;
-    this.#lingering = this.#lingering.filter((each) => !each.ended);
-    if (this.#lingering.length > maxLingering) this.#lingering.shift()?.abort(new Error('answered'));
+    if (this.#lingering.length > maxLingering) this.#lingering[0]?.abort(new Error('answered'));
   }
 
   /** Ends everything that is under way. */
   abortAll(reason: Error): void {
-    this.#lingering = [];
     for (const each of this.#live.all()) each.abort(reason);
   }
 
