@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer';
 import type { ConnectionEvents, LeaseKey, ServerInfo } from '../connection.ts';
 import { gone, Peer, stopped } from '../peer.ts';
 import type { Log } from '../plugin.ts';
-import { findResponseId } from '../protocol/answer.ts';
+import { findResponseId } from '../protocol/response-place.ts';
 import { isObject, metaKey, metaOf } from '../protocol/messages.ts';
 import type { JsonObject, RpcErrorBody, RpcMessage, RpcResponse } from '../protocol/messages.ts';
 import { initializeParams, ownCall, ownEnvelope, readDiscovery, readInitialize } from './handshake.ts';
