@@ -62,7 +62,7 @@ export class Leases {
   /** Forgets a session that has ended; its own connections are closed. */
   release(session: Session): void {
     for (const lease of this.open()) {
-      if (!lease.sessions.delete(session)) continue;
+      if (!lease.forget(session)) continue;
       lease.idleSince = Date.now();
       if (lease.key.kind === 'session') this.#close(lease);
     }

@@ -314,23 +314,26 @@ export class Server implements LeaseOwner {
   eventsOf(lease: () => Lease | undefined, closed: (reason: Error) => void): ConnectionEvents {
     return {
       notification: (message) => {
+        // The id in it is the server's own, and may be that of another question at a client.
+        if (message.method === 'notifications/cancelled') return;
         const kinds = listKinds.filter((kind) => listMethods[kind].changed === message.method);
         if (kinds.length > 0) this.#listsChanged(lease(), kinds);
         else this.#events.notification(this, lease(), message);
       },
-      request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message)),
+      request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message, this.definition.isolation)),
       closed,
     };
   }
 }
 
-/** What the proxy itself answers a server that asks while nobody's call is open. */
-export function answerAsProxy(request: RpcRequest): RpcResponse {
+/** What the proxy itself answers a server that asks while nobody's call is open, or nobody knows whose call it asks for. */
+export function answerAsProxy(request: RpcRequest, isolation: ServerDefinition['isolation']): RpcResponse {
   if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
-  return {
-    jsonrpc: '2.0',
-    error: { code: rpcCode.methodNotFound, message: `${request.method}: no client is asking, so none can be asked` },
-  };
+  const why =
+    isolation === 'shared'
+      ? 'several clients share this connection, and the question does not say whose call it is for'
+      : 'no client is asking, so none can be asked';
+  return { jsonrpc: '2.0', error: { code: rpcCode.methodNotFound, message: `${request.method}: ${why}` } };
 }
 
 function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {

@@ -186,7 +186,21 @@ function wrap(head: string, body: Buffer, start: number, end: number, tail: stri
   return out;
 }
 
+/** Whatever a server has answered, its client gets a response: reading JSON goes deeper than writing it. */
 function encodeMessage(message: RpcResponse, id: RequestId | undefined): string {
+  try {
+    return writeMessage(message, id);
+  } catch {
+    return writeMessage({ jsonrpc: '2.0', error: unwritable }, id);
+  }
+}
+
+const unwritable: RpcErrorBody = {
+  code: rpcCode.internalError,
+  message: 'The answer nests too deep to be passed on',
+};
+
+function writeMessage(message: RpcResponse, id: RequestId | undefined): string {
   if (message.error !== undefined) {
     return id === undefined
       ? JSON.stringify({ jsonrpc: '2.0', id: null, error: message.error })

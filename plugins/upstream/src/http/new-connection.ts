@@ -32,12 +32,12 @@ export class NewConnection implements Connection {
   readonly #release: () => Promise<void>;
   #unreachable = 0;
 
-  constructor({ shared, client, gate }: Door, info: ServerInfo) {
+  constructor({ shared, client, key, gate }: Door, info: ServerInfo) {
     this.info = info;
     this.#client = client;
     this.#gate = gate;
     const { settings } = client;
-    this.#inbox = new Inbox({ settings, log: shared.log, gate });
+    this.#inbox = new Inbox({ settings, log: shared.log, gate, key });
     this.#standing = new StandingRequest({
       server: settings.name,
       log: shared.log,

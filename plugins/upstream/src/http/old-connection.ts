@@ -51,6 +51,7 @@ export class OldConnection implements Connection, OldCallHost {
       settings: client.settings,
       log: shared.log,
       gate,
+      key,
       respond: (response) => void this.#post(response),
     });
     this.#release = shared.use();

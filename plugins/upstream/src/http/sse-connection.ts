@@ -30,13 +30,14 @@ export class SseConnection implements Connection {
   #onEndpoint: (path: string) => void = () => {};
   #onBroken: (error: Error) => void = () => {};
 
-  private constructor({ shared, client, gate }: Door) {
+  private constructor({ shared, client, key, gate }: Door) {
     this.#client = client;
     this.#gate = gate;
     this.#inbox = new Inbox({
       settings: client.settings,
       log: shared.log,
       gate,
+      key,
       respond: (response) => void this.#post(response),
     });
     this.#release = shared.use();

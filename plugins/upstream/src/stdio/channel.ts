@@ -2,7 +2,7 @@
 import { ServerConversation } from 'plugboard';
 import type { EventGate, RpcMessage } from 'plugboard';
 import type { StdioSettings } from '../settings.ts';
-import type { Shared } from '../shared.ts';
+import type { Target } from '../target.ts';
 import { Child } from './child.ts';
 
 export class StdioChannel {
@@ -12,11 +12,12 @@ export class StdioChannel {
   readonly #child: Child;
   readonly #release: () => Promise<void>;
 
-  constructor(shared: Shared, settings: StdioSettings, gate: EventGate) {
+  constructor({ shared, settings, key }: Target<StdioSettings>, gate: EventGate) {
     const { log, watchdog, limits } = shared;
     this.conversation = new ServerConversation({
       server: settings.name,
       log,
+      ofOneGrant: key.grant !== undefined,
       send: (message: RpcMessage) => this.#child.send(JSON.stringify(message)),
       events: gate,
       describe: (what) => settings.redact(`wrote ${what}`),

@@ -133,7 +133,7 @@ class Opening {
 
   #start(): Door {
     const gate = new EventGate(this.#target.events);
-    return { gate, channel: new StdioChannel(this.#shared, this.#settings, gate) };
+    return { gate, channel: new StdioChannel(this.#target, gate) };
   }
 
   /** Waits for something of a process, so many ms at most; when the attempt ends or the process does, the process is ended and the reason thrown. */
