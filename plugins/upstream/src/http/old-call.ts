@@ -83,7 +83,7 @@ export class OldCall implements ReplySink {
     }
     const broken = reply.streamed || (this.#resumed && (reply.error !== undefined || reply.status >= 500));
     if (broken && this.#lastId !== undefined && this.#backoff.failures < maxResumes) this.#resume();
-    else if (isExpired(this.#session, reply)) void this.#refused(reply);
+    else if (isExpired(this.#session, reply, this.#call)) void this.#refused(reply);
     else if (this.#resumed)
       this.#fail(`${this.#who} ended an answer early and did not resume it (HTTP ${reply.status}): try again`);
     else if (reply.streamed && reply.error === undefined) this.#fail(`${this.#who} ended its answer early: try again`);
