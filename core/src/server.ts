@@ -17,8 +17,8 @@ import { Leases } from './leases.ts';
 import type { LeaseOwner } from './leases.ts';
 import { linkAbort } from './linked-abort.ts';
 import { LiveCatalogue } from './live-catalogue.ts';
-import { rpcCode } from './protocol/messages.ts';
-import type { RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type { RpcNotification } from './protocol/messages.ts';
+import { answerAsProxy } from './proxy-answer.ts';
 import { listKinds, listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { ServerLimits } from './server-limits.ts';
@@ -57,7 +57,10 @@ export class Server implements LeaseOwner {
   definition: ServerDefinition;
   readonly plugin: string;
   state: ServerState = 'starting';
+  /** Why it is down, in words that clients may read. */
   reason: string | undefined;
+  /** What operators should know beyond that. */
+  #detail: string | undefined;
   restarts = 0;
   info: ServerInfo | undefined;
   era: 'old' | 'new' | undefined;
@@ -161,7 +164,7 @@ export class Server implements LeaseOwner {
       plugin: this.plugin,
       isolation: definition.isolation,
       state: this.state,
-      reason: this.reason,
+      reason: this.#detail === undefined ? this.reason : `${this.reason}; ${this.#detail}`,
       era: this.era,
       protocolVersion: this.info?.protocolVersion,
       tools: catalogue.tools.length,
@@ -182,6 +185,7 @@ export class Server implements LeaseOwner {
         await this.#gate.run(() => this.#connect(closed.resolve));
         this.state = 'ready';
         this.reason = undefined;
+        this.#detail = undefined;
         this.#failures = 0;
         this.#settle();
         for (const wake of this.#waiting) wake();
@@ -237,6 +241,7 @@ export class Server implements LeaseOwner {
     this.leases.dropShared();
     this.state = 'failed';
     this.reason = error instanceof Error ? error.message : String(error);
+    this.#detail = detailOf(error);
     this.warn(`server "${this.name}" is down: ${this.reason}; it is started again`);
     this.#settle();
     this.#events.changed(this, new Set());
@@ -326,14 +331,10 @@ export class Server implements LeaseOwner {
   }
 }
 
-/** What the proxy itself answers a server that asks while nobody's call is open, or nobody knows whose call it asks for. */
-export function answerAsProxy(request: RpcRequest, isolation: ServerDefinition['isolation']): RpcResponse {
-  if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
-  const why =
-    isolation === 'shared'
-      ? 'several clients share this connection, and the question does not say whose call it is for'
-      : 'no client is asking, so none can be asked';
-  return { jsonrpc: '2.0', error: { code: rpcCode.methodNotFound, message: `${request.method}: ${why}` } };
+/** What an error says to operators alone; see {@link ServerDefinition.open}. */
+function detailOf(error: unknown): string | undefined {
+  const detail = error instanceof Error ? (error as { detail?: unknown }).detail : undefined;
+  return typeof detail === 'string' ? detail : undefined;
 }
 
 function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {

@@ -98,7 +98,13 @@ export class ServerConversation {
   /** Sends a listen request and hands over what belongs to it; returns how to end it. */
   listen(id: string, request: RpcMessage, sink: ListenSink): () => void {
     this.#listens.set(id, sink);
-    this.#send(request);
+    try {
+      this.#send(request);
+    } catch (error) {
+      this.#listens.delete(id);
+      // Not before the caller has what this returns.
+      setImmediate(() => sink.ended(error instanceof Error ? error.message : String(error), false));
+    }
     return () => {
       if (this.#listens.delete(id))
         this.peer.notify('notifications/cancelled', { requestId: id, reason: 'no longer needed' });
