@@ -29,6 +29,7 @@ export type { ClientCall, ClientOutbox } from './transport/client-call.ts';
 export { ClientConversation } from './transport/client-conversation.ts';
 export type { CallTurns, ClientConversationInit } from './transport/client-conversation.ts';
 export type { ClientAdmission, ClientSessionsInit } from './transport/client-sessions.ts';
+export { isTooDeep, maxDepth } from './transport/depth.ts';
 export { claimsEnvelope, missingEnvelope, readEnvelope } from './transport/envelope.ts';
 export { EventGate } from './transport/event-gate.ts';
 export { HostCheck, isLoopback, urlHost } from './transport/host-check.ts';
@@ -36,6 +37,7 @@ export type { HostCheckInit } from './transport/host-check.ts';
 export { proxyIdentity } from './transport/identity.ts';
 export { sortMessage } from './transport/message.ts';
 export type { SortedMessage } from './transport/message.ts';
+export { Pieces } from './transport/pieces.ts';
 export { ServerConversation } from './transport/server-conversation.ts';
 export type { Discovered, ServerConversationInit } from './transport/server-conversation.ts';
 export {

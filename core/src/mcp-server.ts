@@ -67,8 +67,7 @@ class LoopConnection implements Connection {
     this.#transport = {
       start: async () => {},
       // Asynchronous like a real channel: an answer never arrives inside the call that asked.
-      send: async (message, options) =>
-        queueMicrotask(() => this.#peer.receive(message, options?.relatedRequestId)),
+      send: async (message, options) => queueMicrotask(() => this.#peer.receive(message, options?.relatedRequestId)),
       close: async () => this.#end(new Error('the server closed its transport')),
     };
     this.#peer = new Peer({

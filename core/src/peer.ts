@@ -76,7 +76,8 @@ export class Peer {
 
   /** Sends a notification. */
   notify(method: string, params?: JsonObject): void {
-    if (this.#closed === undefined) this.#write(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
+    if (this.#closed === undefined)
+      this.#write(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
   }
 
   /** One whole message as bytes, without a line break at its end. */

@@ -1,7 +1,7 @@
 // The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in the core.
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
-import { Answer, ClientConversation, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, isTooDeep, maxDepth, rpcCode } from 'plugboard';
 import type { BoardApi, Log } from 'plugboard';
 import { Admission } from './admission.ts';
 import { LineReader, tooLong } from './line-reader.ts';
@@ -115,6 +115,10 @@ class Transport implements StdioTransport {
     if (line === tooLong) {
       const text = `The message is longer than ${this.#options.maxLineBytes} bytes (option maxLineBytes of the plugin "stdio"); it was skipped`;
       this.#conversation.refuse(undefined, text);
+      return;
+    }
+    if (isTooDeep(line)) {
+      this.#conversation.refuse(undefined, `The message nests deeper than ${maxDepth} levels; it was skipped`);
       return;
     }
     let value: unknown;

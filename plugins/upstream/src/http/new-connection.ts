@@ -49,7 +49,9 @@ export class NewConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#inbox.add(call)) new NewCall(this.#client, this.#inbox, call).post();
+    // Written before it is taken in: params that cannot be written leave nothing behind.
+    const sent = new NewCall(this.#client, this.#inbox, call);
+    if (this.#inbox.add(call)) sent.post();
   }
 
   /** The new era has no notifications of the client over HTTP. */

@@ -1,7 +1,7 @@
 // One client's connection: messages in, in turns with other connections; signs of life, limits and the end. What is said lives in the core.
 import type { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
-import { Answer, ClientConversation, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, isTooDeep, maxDepth, rpcCode } from 'plugboard';
 import type { AuthenticationContext, Credential, Session } from 'plugboard';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../clock.ts';
@@ -198,6 +198,11 @@ export class Connection {
   }
 
   #carryOut(message: Buffer): void {
+    if (isTooDeep(message)) {
+      this.#count();
+      this.#conversation.refuse(undefined, `The message nests deeper than ${maxDepth} levels; it was skipped`);
+      return;
+    }
     let value: unknown;
     try {
       value = JSON.parse(message.toString('utf8'));

@@ -54,7 +54,12 @@ export class Channel {
     return new Channel(ws, socket as Duplex, init, events);
   }
 
-  private constructor(ws: WebSocket, socket: Duplex, { settings, limits, log, key }: ChannelInit, events: ChannelEvents) {
+  private constructor(
+    ws: WebSocket,
+    socket: Duplex,
+    { settings, limits, log, key }: ChannelInit,
+    events: ChannelEvents,
+  ) {
     this.#ws = ws;
     this.#outbox = new Outbox(ws, socket, limits.maxQueuedBytes, {
       drained: () => {},
