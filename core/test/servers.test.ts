@@ -1,7 +1,17 @@
 // Servers that misbehave: slow, dead, dying, storming. The others and their clients must not notice.
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { ElicitResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import test from 'ava';
-import { Answer, CallFailure, definePlugin, gone } from '../src/index.ts';
-import type { Connection, ConnectionEvents, Plugin, ServerDefinition, UpstreamCall } from '../src/index.ts';
+import { Answer, CallFailure, definePlugin, gone, mcpServer } from '../src/index.ts';
+import type {
+  Capabilities,
+  Connectable,
+  Connection,
+  ConnectionEvents,
+  Plugin,
+  ServerDefinition,
+  UpstreamCall,
+} from '../src/index.ts';
 import { echoServer, startHost, TestClient, until } from './support.ts';
 
 /** A hand-made server whose every connection and call the test holds in its hands. */
@@ -13,6 +23,8 @@ class Puppet {
   opened = 0;
   closed = 0;
   failing: string | undefined;
+  throwing = false;
+  capabilities: Capabilities = {};
   readonly definition: ServerDefinition;
 
   constructor(name: string, overrides: Partial<ServerDefinition> = {}) {
@@ -41,12 +53,18 @@ class Puppet {
       era: 'old',
       info: {
         protocolVersion: '2025-11-25',
-        capabilities: { tools: { listChanged: true } },
+        capabilities: { tools: { listChanged: true }, ...this.capabilities },
         serverInfo: { name: 'puppet', version: '1' },
       },
       send: (call) => {
+        if (this.throwing) throw new Error('too deep');
+        if (call.method === 'resources/templates/list') call.resolve(Answer.result({ resourceTemplates: [] }));
+        else if (call.method === 'resources/list')
+          call.resolve(Answer.result({ resources: ['both', 'one'].map((name) => ({ uri: `x://${name}`, name })) }));
+        if (call.done) return;
         if (call.method !== 'tools/list') {
           this.calls.push(call);
+          if (call.method.startsWith('resources/')) call.resolve(Answer.result({}));
           return;
         }
         this.lists += 1;
@@ -57,6 +75,18 @@ class Puppet {
       close: async () => void (this.closed += 1),
     };
   }
+}
+
+/** A server of the SDK with a tool that asks its client. */
+function askingServer(): Connectable {
+  const server = new McpServer({ name: 'asking', version: '1' }, { capabilities: { tools: {} } });
+  server.registerTool('ask', { description: 'asks' }, async (extra) => {
+    const requestedSchema = { type: 'object' as const, properties: {} };
+    const request = { method: 'elicitation/create' as const, params: { message: 'Who?', requestedSchema } };
+    const { action } = await extra.sendRequest(request, ElicitResultSchema);
+    return { content: [{ type: 'text', text: action }] };
+  });
+  return server;
 }
 
 test('a server that never starts holds up nobody and is announced when it comes', async (t) => {
@@ -162,6 +192,63 @@ test('a client that cancels is not answered, and its server is told', async (t) 
   await t.throwsAsync(call.answer, { instanceOf: CallFailure });
   await client.request('ping');
   t.false(answered);
+});
+
+test('what one session has subscribed to ends with it, and with the last of those who have', async (t) => {
+  const shared = new Puppet('shared', { isolation: 'shared' });
+  shared.capabilities = { resources: { subscribe: true } };
+  const { host, board } = await startHost([shared.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const [one, two] = [await TestClient.old(board), await TestClient.old(board)];
+  const told = () => shared.calls.map(({ method, params }) => `${method} ${String(params?.['uri'])}`);
+  for (const [client, uri] of [
+    [one, 'x://both'],
+    [one, 'x://one'],
+    [two, 'x://both'],
+  ] as const)
+    t.like((await client.request('resources/subscribe', { uri })).response, { result: {} });
+  const subscribed = ['resources/subscribe x://both', 'resources/subscribe x://one'];
+  t.deepEqual(told(), subscribed);
+  await board.close(one.session, 'it has gone');
+  t.deepEqual(told(), [...subscribed, 'resources/unsubscribe x://one']);
+  await board.close(two.session, 'it has gone');
+  t.is(told().at(-1), 'resources/unsubscribe x://both');
+});
+
+test('a server’s cancel is not passed on to clients; a connection that throws fails the call', async (t) => {
+  const puppet = new Puppet('p');
+  const { host, board } = await startHost([puppet.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const client = await TestClient.old(board);
+  const call = client.request('tools/call', { name: 'p_one', arguments: {} });
+  await until(() => puppet.calls.length === 1);
+  const say = (method: string) =>
+    puppet.events.at(-1)?.notification({ jsonrpc: '2.0', method, params: { requestId: 1 } });
+  say('notifications/cancelled');
+  say('notifications/other');
+  t.like(client.heard, [{ method: 'notifications/other' }]);
+  puppet.calls[0]?.resolve(Answer.result({ content: [] }));
+  await call;
+  puppet.throwing = true;
+  const { response } = await client.request('tools/call', { name: 'p_one', arguments: {} });
+  t.regex(response.error?.message ?? '', /tools\/call cannot be sent \(too deep\)/);
+});
+
+test('an SDK server in this process says whose call it asks for: its client is asked, also where several share it', async (t) => {
+  const server = definePlugin({
+    id: 'asking',
+    apiVersion: 1,
+    apply: ({ servers }) => servers.register(mcpServer({ name: 'asking', isolation: 'shared', create: askingServer })),
+  });
+  const { host, board } = await startHost([server]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const client = await TestClient.old(board, board.defaultGrant, { elicitation: {} });
+  client.onAsked = () => ({ action: 'accept', content: { who: 'me' } });
+  const { response } = await client.request('tools/call', { name: 'asking_ask', arguments: {} });
+  t.like(response, { result: { content: [{ type: 'text', text: 'accept' }] } });
 });
 
 test('a storm of list changes makes few lists and tells only those who see a difference', async (t) => {

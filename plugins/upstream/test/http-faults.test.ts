@@ -59,6 +59,19 @@ test('servers that say 400 to an unknown session, and one that forgets every ses
   t.is(server.count('initialize'), 3);
 });
 
+test('an error with the id of the call is its answer, whatever its status and its words: nothing is sent again', async (t) => {
+  const server = await Scripted.start(t);
+  const error = { code: -32602, message: 'paid, but the checkout session could not be closed' };
+  server.on['tools/call'] = ({ id, params, response }) =>
+    json(response, Number(params['name']), { jsonrpc: '2.0', id, error });
+  const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
+  const { connection } = await harness.connect('s');
+  for (const status of [400, 404])
+    t.like((await send(connection, 'tools/call', { name: String(status) }).answer).message, { error });
+  t.is(server.count('tools/call'), 2);
+  t.is(server.count('initialize'), 1);
+});
+
 test('when a session cannot be opened again, calls fail and closed is told once', async (t) => {
   const server = await Scripted.start(t);
   const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
