@@ -132,6 +132,8 @@ export class OldCall implements ReplySink {
     }
     this.#host.inbox.drop(this.#call);
     this.#call.resolve(Answer.parsed(error, reply.status));
+    // Some servers say with the call's own id that they do not know the session. The call is not sent again, but the next one fares better.
+    if (reply.status === 404 && /session/i.test(reply.text)) void this.#host.renew(this.#session);
   }
 
   #fail(message: string): void {
