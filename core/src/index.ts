@@ -35,7 +35,7 @@ export { EventGate } from './transport/event-gate.ts';
 export { HostCheck, isLoopback, urlHost } from './transport/host-check.ts';
 export type { HostCheckInit } from './transport/host-check.ts';
 export { proxyIdentity } from './transport/identity.ts';
-export { sortMessage } from './transport/message.ts';
+export { idOfRequest, sortMessage } from './transport/message.ts';
 export type { SortedMessage } from './transport/message.ts';
 export { Pieces } from './transport/pieces.ts';
 export { ServerConversation } from './transport/server-conversation.ts';
