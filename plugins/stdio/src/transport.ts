@@ -1,7 +1,7 @@
 // The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in the core.
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
-import { Answer, ClientConversation, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, idOfRequest, isTooDeep, maxDepth, rpcCode } from 'plugboard';
 import type { BoardApi, Log } from 'plugboard';
 import { Admission } from './admission.ts';
 import { LineReader, tooLong } from './line-reader.ts';
@@ -124,7 +124,9 @@ class Transport implements StdioTransport {
       this.#writer.write(Answer.error(rpcCode.parseError, 'Parse error: the line is not JSON').encode(undefined));
       return;
     }
-    this.#conversation.receive(value);
+    if (!isTooDeep(line)) this.#conversation.receive(value);
+    else
+      this.#conversation.refuse(idOfRequest(value), `The message nests deeper than ${maxDepth} levels; it was skipped`);
   }
 
   /** Hears nothing any more. The stream itself stays as it is, for whoever comes next. */
