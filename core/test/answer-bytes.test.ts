@@ -122,6 +122,6 @@ test('an answer that nests too deep to be written becomes an error, for whoever 
   for (const text of [answer.encode(3).toString(), answer.binary(3)])
     t.like(JSON.parse(text ?? ''), {
       id: 3,
-      error: { code: -32_603, message: 'The answer nests too deep to be passed on' },
+      error: { code: -32_603, message: 'The answer cannot be written as JSON: Maximum call stack size exceeded' },
     });
 });
