@@ -113,10 +113,7 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
   /** Validates, documents and gives defaults. Undefined: the plugin takes no options. */
   readonly options?: Schema;
   /** For `plugboard doctor`: looks whether what the options name is there, in a process of its own. Starts, makes and changes nothing. */
-  check?(
-    options: z.output<Schema>,
-    context: CheckContext,
-  ): Problems | Promise<Problems>;
+  check?(options: z.output<Schema>, context: CheckContext): Problems | Promise<Problems>;
   /** Taps hooks, registers servers, provides services. May be asynchronous, within the start time limit. */
   apply(api: PluginApi, options: z.output<Schema>): Applied | Promise<Applied>;
 }

@@ -1,6 +1,14 @@
 // A server of tests whose every connection and call the test holds in its hands. No expectations live here.
 import { Answer, definePlugin } from '../src/index.ts';
-import type { Capabilities, Connection, ConnectionEvents, LeaseKey, Plugin, ServerDefinition, UpstreamCall } from '../src/index.ts';
+import type {
+  Capabilities,
+  Connection,
+  ConnectionEvents,
+  LeaseKey,
+  Plugin,
+  ServerDefinition,
+  UpstreamCall,
+} from '../src/index.ts';
 
 /** A hand-made server whose every connection and call the test holds in its hands. */
 export class Puppet {
