@@ -270,6 +270,7 @@ export class Board implements BoardApi {
 
   #fromServer(server: Server, lease: Lease | undefined, message: RpcNotification): void {
     if (message.method === 'notifications/resources/updated') this.#listeners.resourceUpdated(server, lease, message);
-    else if (lease !== undefined) for (const session of lease.sessions) session.hear(message);
+    else if (lease !== undefined)
+      for (const session of lease.sessions) if (this.hasServer(session.grant, server.name)) session.hear(message);
   }
 }

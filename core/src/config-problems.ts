@@ -70,7 +70,14 @@ function describe(schema: z.ZodType, issue: Issue, base: Place, above: readonly 
     const likely = likelyBranch(issue.errors ?? []);
     if (likely !== undefined) return likely.flatMap((each) => describe(schema, each, base, inner));
   }
-  return [{ place, message: issue.message.replace(/^Invalid input: /, '') }];
+  return [{ place, message: messageOf(issue) }];
+}
+
+/** What is wrong with one value, without the words of the library. */
+export function messageOf({ message }: Pick<Issue, 'message'>): string {
+  const text = message.replace(/^Invalid input: /, '');
+  const absent = /^expected (.+), received undefined$/.exec(text);
+  return absent === null ? text : `is missing (expected ${absent[1]})`;
 }
 
 /** The branch of a union that was meant: the one that got furthest into the value. Undefined when none did. */

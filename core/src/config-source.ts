@@ -2,7 +2,7 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Document, Node } from 'yaml';
+import type { Document, Node, YAMLParseError } from 'yaml';
 import { PlugboardError } from './errors.ts';
 
 /** Where something stands: keys and indexes from the top of the file. */
@@ -86,7 +86,7 @@ export function parseSource(text: string, label: string): ConfigSource {
   try {
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
     if (document.errors.length > 0) {
-      const problems = document.errors.map((error) => `${label}:${at(lines, error.pos[0])}: ${error.message}`);
+      const problems = document.errors.map((error) => `${label}:${at(lines, error.pos[0])}: ${describe(error, text)}`);
       throw new PlugboardError('CONFIG_UNREADABLE', problems.join('\n'));
     }
     return new ConfigSource(label, document.toJS({ maxAliasCount: maxAliases }), document, lines);
@@ -94,6 +94,13 @@ export function parseSource(text: string, label: string): ConfigSource {
     if (error instanceof PlugboardError) throw error;
     throw new PlugboardError('CONFIG_UNREADABLE', `${label}: ${(error as Error).message}`, { cause: error });
   }
+}
+
+/** What the parser found, with the key where it does not name it. */
+function describe({ code, message, pos }: YAMLParseError, text: string): string {
+  if (code !== 'DUPLICATE_KEY') return message;
+  const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^:\s]+)/.exec(text.slice(pos[0]))?.[0] ?? '';
+  return `the key ${key} stands here a second time: keep one of the two`;
 }
 
 async function readText(file: string, label: string): Promise<string> {
@@ -111,7 +118,8 @@ async function readText(file: string, label: string): Promise<string> {
     if (error instanceof PlugboardError) throw error;
     const { code, message } = error as NodeJS.ErrnoException;
     if (code === 'ENOENT') throw new PlugboardError('CONFIG_NOT_FOUND', `${label}: there is no such file`);
-    throw new PlugboardError('CONFIG_UNREADABLE', `${label}: ${message}`, { cause: error });
+    const why = code === 'EISDIR' ? 'is a folder: name the file in it' : message;
+    throw new PlugboardError('CONFIG_UNREADABLE', `${label}: ${why}`, { cause: error });
   }
 }
 

@@ -6,7 +6,7 @@ import type { Grant, Rules } from './grant.ts';
 
 const nothing: Rules = { allow: [], deny: [] };
 
-/** A grant of the configuration. One object for the life of the process, so that sessions see its new rules. */
+/** A grant of the configuration. One object for as long as it is named, so that sessions see its new rules. */
 class ConfiguredGrant implements Grant {
   readonly id: string;
   tools: Rules = nothing;
@@ -21,13 +21,14 @@ class ConfiguredGrant implements Grant {
 export class ConfiguredGrants {
   readonly #grants = new Map<string, ConfiguredGrant>();
   readonly #changed: (grant: Grant) => void;
+  #gone: Grant[] = [];
 
   /** `changed` hears of every grant whose rules may be other ones now. */
   constructor(changed: (grant: Grant) => void) {
     this.#changed = changed;
   }
 
-  /** Gives all grants the rules of a configuration; those that it no longer names see nothing from now on. */
+  /** Gives all grants the rules of a configuration; those that it no longer names see nothing from now on, and are gone. */
   callersOf(config: Config, isProtected: boolean): Callers {
     const open = config.grants.length === 0 && !isProtected;
     const allow = config.tools.allow ?? (open ? ['*'] : []);
@@ -40,8 +41,19 @@ export class ConfiguredGrants {
       tokens.set(createHash('sha256').update(token).digest('hex'), grant);
     }
     const kept = new Set<Grant>([defaultGrant, ...grants.values()]);
-    for (const grant of this.#grants.values()) if (!kept.has(grant)) this.#set(grant.id, nothing, nothing, nothing);
+    for (const grant of this.#grants.values()) if (!kept.has(grant)) this.#drop(grant);
     return { defaultGrant, grants, tokens, protected: isProtected };
+  }
+
+  /** Those that have gone since this was last asked. */
+  takeGone(): Grant[] {
+    return this.#gone.splice(0);
+  }
+
+  #drop(grant: Grant): void {
+    this.#set(grant.id, nothing, nothing, nothing);
+    this.#grants.delete(grant.id);
+    this.#gone.push(grant);
   }
 
   #set(id: string, tools: Rules, resources: Rules | undefined, prompts: Rules | undefined): Grant {

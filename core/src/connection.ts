@@ -27,6 +27,8 @@ export interface LeaseKey {
   readonly kind: 'catalogue' | 'shared' | 'task' | 'session';
   /** Identifies the lease among those of one server; safe to log. */
   readonly id: string;
+  /** Id of the session that it ends with; only of kind `session`. */
+  readonly session?: string | undefined;
   /** Id of the grant (`default`, `grant:alice`, `task:7`); undefined for `catalogue` and `shared`. */
   readonly grant: string | undefined;
   /** The grant's own folder, for servers that work on files; undefined: theirs. */

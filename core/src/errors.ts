@@ -105,6 +105,11 @@ export class Unauthorized extends PlugboardError {
   }
 }
 
+/** True for the refusal of a credential. By its code, because a plugin may have made an error of its own that means the same. */
+export function isUnauthorized(error: unknown): boolean {
+  return error instanceof Error && (error as { code?: unknown }).code === 'UNAUTHORIZED';
+}
+
 /** A request that cannot be served, with the answer the client gets (its `status` is the HTTP status). */
 export class RefusedRequest extends Error {
   readonly [refusedBrand] = true;

@@ -56,7 +56,7 @@ export class Exchange implements OpenRequestHandle, CallRelay {
     return this.#abort.signal;
   }
 
-  /** Sends the answer; once. In the new era an error's code gives the HTTP status where nobody has set one, in the old era there is none. */
+  /** Sends the answer; once. Throws what the transport throws. In the new era an error's code gives the HTTP status where nobody has set one, in the old era there is none. */
   answer(answer: Answer): void {
     if (this.#settled) return;
     this.#settled = true;
@@ -77,6 +77,7 @@ export class Exchange implements OpenRequestHandle, CallRelay {
     if (this.#settled || this.cancelled) return;
     this.cancelled = true;
     this.#abort?.abort();
+    this.session.withdraw(this.reply);
     this.upstream?.cancel({ kind: 'client', message: reason });
   }
 

@@ -48,13 +48,18 @@ function sendOn(lease: Lease, exchange: Exchange, target: Target, forwarding: Fo
 
 function sendNow(lease: Lease, exchange: Exchange, target: Target, forwarding: Forwarding): Promise<Answer> {
   const { caller } = exchange;
-  if (exchange.cancelled) throw new CallFailure('cancelled', 'the client has cancelled');
+  assertWanted(exchange);
   if (lease.connection.era === caller.era) {
     return send(exchange, lease, makeCall(exchange, target, target.params, exchange, forwarding));
   }
   return caller.era === 'old'
     ? toNewServer(exchange, target, lease, forwarding)
     : toOldServer(exchange, target, lease, forwarding);
+}
+
+/** A call that nobody waits for any more must not be made: it could do something. */
+function assertWanted({ cancelled, session }: Exchange): void {
+  if (cancelled || session.over) throw new CallFailure('cancelled', 'the client has cancelled');
 }
 
 function makeCall(
@@ -69,6 +74,7 @@ function makeCall(
     method: target.method,
     params,
     caller: exchange.caller,
+    grant: exchange.session.grant.id,
     relay,
     tool: target.tool,
     headers: exchange.headers,
@@ -96,6 +102,7 @@ async function toNewServer(exchange: Exchange, target: Target, lease: Lease, for
       return translateAnswer(answer, 'old', target.method, target.params, serverInfo);
     const { inputResponses: _responses, requestState: _state, ...rest } = params;
     const inputResponses = await askAll(exchange, result['inputRequests']);
+    assertWanted(exchange);
     params = { ...rest, inputResponses };
     if (result['requestState'] !== undefined) params['requestState'] = result['requestState'];
   }

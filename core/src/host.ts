@@ -15,12 +15,15 @@ import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
 import { lockFileOf, readLockFile } from './lock-file.ts';
 import type { Log } from './plugin.ts';
+import { reservedPaths } from './reserved-paths.ts';
 import { Scope, ServiceTable } from './scope.ts';
 import { defaultServerLimits } from './server-limits.ts';
 import type { Server } from './server.ts';
+import { assertDistinct } from './servers.ts';
+import type { Registration } from './servers.ts';
 import type { Stores } from './store.ts';
 import { version } from './version.ts';
-import { wantedPlugins } from './wanted.ts';
+import { isProtected, wantedPlugins } from './wanted.ts';
 import type { LoadPlugin, Wanted } from './wanted.ts';
 
 /** Gives every plugin a log of its own. */
@@ -57,6 +60,7 @@ export class Host {
   readonly #grants = new ConfiguredGrants((grant) => this.#board.grantChanged(grant));
   #applied: readonly Applied[] = [];
   #stores: Stores | undefined;
+  #catalogues: KnownCatalogues | undefined;
   #changing: Promise<void> = Promise.resolve();
   #stopped = false;
 
@@ -146,27 +150,25 @@ export class Host {
   async #become(config: Config): Promise<void> {
     const wanted = await wantedPlugins(config, this.#load);
     const approvals = await approvalsFor(config);
-    const locked =
-      config.grants.length > 0 ||
-      config.tools.allow?.length === 0 ||
-      wanted.some(({ loaded }) => loaded.plugin.provides?.includes('authentication'));
-    const isProtected = locked && (config.tools.allow ?? []).length === 0;
-    const callers = () => this.#grants.callersOf(config, isProtected);
+    const locked = isProtected(
+      config,
+      wanted.map(({ loaded }) => loaded.plugin),
+    );
+    const callers = () => this.#grants.callersOf(config, locked);
     const before = this.#applied;
     const first = before.length === 0;
     if (first) this.#board.setCallers(callers());
-    const next = await this.#apply(config, wanted, before, this.#board.protected !== isProtected);
-    await this.#remember();
+    const next = await this.#apply(config, wanted, before, this.#board.protected !== locked);
+    // From here on nothing can fail: a refused change has changed nothing.
+    this.#board.remember(this.#catalogues);
     this.#board.setApprovals(approvals);
     const hooks = new Hooks();
     for (const { scope } of next) scope.tapInto(hooks);
     this.#board.setCallers(callers());
     this.#config = config;
     this.#applied = next;
-    const gone = this.#board.swap(
-      hooks,
-      next.flatMap(({ scope }) => scope.servers.map((definition) => ({ plugin: scope.plugin.id, definition }))),
-    );
+    const gone = this.#board.swap(hooks, registrationsOf(next));
+    await this.#endGrants();
     await this.#retire(
       before.filter((old) => !next.includes(old)),
       gone,
@@ -177,12 +179,18 @@ export class Host {
   }
 
   /** With a store, servers are remembered over restarts. */
-  async #remember(): Promise<void> {
+  async #openStore(): Promise<void> {
     const stores = this.service<Stores>('store');
     if (stores === this.#stores) return;
-    this.#stores = stores;
     const report = (error: unknown) => this.#board.report(error);
-    this.#board.remember(stores === undefined ? undefined : await KnownCatalogues.open(stores, report));
+    this.#catalogues = stores === undefined ? undefined : await KnownCatalogues.open(stores, report);
+    this.#stores = stores;
+  }
+
+  /** What had a token and has none any more is gone, with its streams and connections. */
+  async #endGrants(): Promise<void> {
+    const gone = this.#grants.takeGone();
+    await Promise.all(gone.map((grant) => this.#board.endGrant(grant, 'the configuration does not name it any more')));
   }
 
   /** Applies what is new or changed. When one fails, everything that was applied here is stopped again and the error is thrown. */
@@ -203,13 +211,17 @@ export class Host {
     for (const { loaded } of wanted) for (const name of loaded.plugin.provides ?? []) going.delete(name);
     this.#services.going = going;
     const renewed = new Set(going);
+    const reserved = reservedPaths(config);
     try {
       for (const want of wanted) {
         const old = before.find(({ loaded }) => loaded.plugin.id === want.loaded.plugin.id);
         const { plugin } = want.loaded;
         const stale = [...(plugin.needs ?? []), ...(plugin.wants ?? [])].some((name) => renewed.has(name));
         const same =
-          !stale && old !== undefined && old.loaded.plugin === plugin && isDeepStrictEqual(old.options, want.options);
+          !stale &&
+          old?.loaded.plugin === plugin &&
+          isDeepStrictEqual(old.options, want.options) &&
+          !old.scope.isStale(reserved);
         if (same && !(plugin.exclusive === true && exposureChanged)) {
           next.push(old);
           continue;
@@ -224,6 +236,8 @@ export class Host {
         undo.push(() => scope.stop());
         next.push({ ...want, scope });
       }
+      await this.#openStore();
+      assertDistinct(registrationsOf(next));
     } catch (error) {
       for (const each of undo.toReversed()) await each();
       this.#services.going = new Set();
@@ -254,6 +268,7 @@ export class Host {
       board: this.#board,
       services: this.#services,
       directory: config.directory,
+      reserved: reservedPaths(config),
       limits: {
         apply: config.limits.applyTimeout,
         hook: config.limits.hookTimeout,
@@ -292,6 +307,10 @@ export class Host {
     await Promise.all(servers.map((server) => server.retire()));
     for (const { scope } of scopes.toReversed()) await scope.stop();
   }
+}
+
+function registrationsOf(applied: readonly Applied[]): Registration[] {
+  return applied.flatMap(({ scope }) => scope.servers.map((definition) => ({ plugin: scope.plugin.id, definition })));
 }
 
 async function approvalsFor({ approval, directory }: Config): Promise<Approvals | undefined> {

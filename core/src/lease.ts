@@ -3,27 +3,44 @@ import type { Connection, LeaseKey } from './connection.ts';
 import type { Answer } from './protocol/answer.ts';
 import { InFlight } from './in-flight.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
-import type { RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type { JsonObject, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import type { Session } from './session.ts';
 import { UpstreamCall } from './upstream-call.ts';
 import type { Caller } from './upstream-call.ts';
+
+/** One resource that the server was asked to tell of. */
+interface Subscription {
+  readonly subscribers: Set<object>;
+  readonly answer: Promise<Answer>;
+}
 
 /** A connection with its users. */
 export class Lease {
   readonly key: LeaseKey;
   readonly connection: Connection;
-  /** Sessions that have used it and are still open. */
+  /** Sessions of the old era that have used it and are still open. */
   readonly sessions = new Set<Session>();
   /** Calls that wait for an answer. */
   readonly calls = new InFlight<UpstreamCall>();
-  /** ms since the epoch; meaningful while `sessions` is empty. */
+  /** ms since the epoch; meaningful while it is {@link Lease.unused}. */
   idleSince = Date.now();
   #logLevel: string | undefined;
-  readonly #subscribed = new Map<string, Set<object>>();
+  readonly #subscribed = new Map<string, Subscription>();
 
   constructor(key: LeaseKey, connection: Connection) {
     this.key = key;
     this.connection = connection;
+  }
+
+  /** True while nobody is known to use it: no session, no call, no subscription. */
+  get unused(): boolean {
+    return this.calls.size === 0 && this.sessions.size === 0 && this.#subscribed.size === 0;
+  }
+
+  /** True when a session's calls go here. */
+  serves(session: Session): boolean {
+    const { kind, grant, session: id } = this.key;
+    return kind === 'shared' || (kind === 'task' ? grant === session.grant.id : id === session.id);
   }
 
   /** Sends a call on this connection. */
@@ -66,31 +83,45 @@ export class Lease {
     return this.#tell('logging/setLevel', { level }, caller);
   }
 
-  /** Old-era server: subscribes to a resource for one subscriber; the server is asked once, whoever else wants it. */
-  subscribe(uri: string, subscriber: object, caller: Caller): void {
-    const subscribers = this.#subscribed.get(uri);
-    if (subscribers !== undefined) subscribers.add(subscriber);
-    else {
-      this.#subscribed.set(uri, new Set([subscriber]));
-      void this.#tell('resources/subscribe', { uri }, caller);
+  /**
+   * Old-era server: subscribes to a resource for one subscriber; the server is asked once, whoever else wants it. Resolves with its
+   * answer, which may be an error; rejects with {@link CallFailure}. In both cases nobody has subscribed.
+   */
+  subscribe(uri: string, subscriber: object, caller: Caller): Promise<Answer> {
+    let subscription = this.#subscribed.get(uri);
+    if (subscription === undefined) {
+      const made = { subscribers: new Set<object>(), answer: this.#request('resources/subscribe', { uri }, caller) };
+      const forget = () => {
+        if (this.#subscribed.get(uri) === made) this.#subscribed.delete(uri);
+      };
+      made.answer.then((answer) => answer.failed && forget(), forget);
+      this.#subscribed.set(uri, made);
+      subscription = made;
     }
+    subscription.subscribers.add(subscriber);
+    return subscription.answer;
   }
 
   /** The counterpart of {@link Lease.subscribe}. */
   unsubscribe(uri: string, subscriber: object, caller: Caller): void {
-    const subscribers = this.#subscribed.get(uri);
+    const subscribers = this.#subscribed.get(uri)?.subscribers;
     if (subscribers === undefined || !subscribers.delete(subscriber) || subscribers.size > 0) return;
     this.#subscribed.delete(uri);
     void this.#tell('resources/unsubscribe', { uri }, caller);
   }
 
   /** A request whose answer nobody needs. Resolves when it is there, or when it will not come. */
-  #tell(method: string, params: { [member: string]: unknown }, caller: Caller): Promise<void> {
-    const call = new UpstreamCall({ method, params, caller, timeout: 30_000, maxTimeout: 30_000 });
-    this.connection.send(call);
-    return call.answer.then(
+  #tell(method: string, params: JsonObject, caller: Caller): Promise<void> {
+    return this.#request(method, params, caller).then(
       () => {},
       () => {},
     );
+  }
+
+  /** A request of the proxy's own. */
+  #request(method: string, params: JsonObject, caller: Caller): Promise<Answer> {
+    const call = new UpstreamCall({ method, params, caller, timeout: 30_000, maxTimeout: 30_000 });
+    this.connection.send(call);
+    return call.answer;
   }
 }

@@ -2,7 +2,8 @@
 import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition } from './connection.ts';
 import { Lease } from './lease.ts';
 import { linkAbort } from './linked-abort.ts';
-import type { JsonObject } from './protocol/messages.ts';
+import { isObject } from './protocol/messages.ts';
+import type { Capabilities, JsonObject } from './protocol/messages.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { Session } from './session.ts';
 import { CallFailure } from './upstream-call.ts';
@@ -51,28 +52,37 @@ export class Leases {
 
   /** The connection for a caller's requests, opened when there is none. Throws or rejects with {@link CallFailure}. */
   get(session: Session, caller: Caller): Lease | Promise<Lease> {
+    if (session.over) throw new CallFailure('cancelled', 'the session has ended');
     const key = this.#keyFor(session, caller);
     const found = this.#leases.get(key.id);
     if (found === undefined) return this.#open(key, session);
-    if (found instanceof Lease) found.sessions.add(session);
-    else void found.then((lease) => lease.sessions.add(session)).catch(() => {});
+    if (found instanceof Lease) this.#join(found, session);
+    // For whoever waits while it is opened; a failure is theirs to hear of.
+    else void found.then((lease) => this.#join(lease, session)).catch(() => {});
     return found;
+  }
+
+  /** A session uses a lease. What stands for many clients of the new era is not noted: nobody tells when the last of them has gone. */
+  #join(lease: Lease, session: Session): void {
+    if (session.era === 'new') lease.idleSince = Date.now();
+    else if (!session.over) lease.sessions.add(session);
   }
 
   /** Forgets a session that has ended; its own connections are closed. */
   release(session: Session): void {
     for (const lease of this.open()) {
-      if (!lease.sessions.delete(session)) continue;
-      lease.idleSince = Date.now();
-      if (lease.key.kind === 'session') this.#close(lease);
+      if (lease.sessions.delete(session)) lease.idleSince = Date.now();
+      if (lease.key.session === session.id) this.#close(lease);
     }
   }
 
-  /** Closes what was opened for a grant; resolves when it is closed. */
+  /** Ends the calls of a grant and closes what was opened for it; resolves when it is closed. */
   async releaseGrant(grant: string): Promise<void> {
     const closing: Promise<void>[] = [];
     for (const each of this.#leases.values()) {
       const lease = each instanceof Lease ? each : await each.catch(() => undefined);
+      for (const call of lease?.calls.all() ?? [])
+        if (call.grant === grant) call.cancel({ kind: 'shutdown', message: 'its caller may not call any more' });
       if (lease?.key.grant !== grant) continue;
       this.#leases.delete(lease.key.id);
       this.#owner.closed(lease);
@@ -91,8 +101,7 @@ export class Leases {
   /** Closes connections that nobody has used for a while. */
   sweep(now: number): void {
     for (const lease of this.open()) {
-      const idle =
-        lease.calls.size === 0 && lease.sessions.size === 0 && now - lease.idleSince > this.#owner.limits.leaseIdle;
+      const idle = lease.unused && now - lease.idleSince > this.#owner.limits.leaseIdle;
       if (idle && lease.key.kind !== 'shared') this.#close(lease);
     }
   }
@@ -114,18 +123,23 @@ export class Leases {
     );
   }
 
-  #keyFor(session: Session, caller: Caller): LeaseKey {
+  #keyFor(of: Session, caller: Caller): LeaseKey {
     const { isolation, asks: mayAsk } = this.#owner.definition;
     const { capabilities, clientInfo } = caller;
-    const { id: grant, workspace } = session.grant;
+    const { id: grant, workspace } = of.grant;
     if (isolation === 'shared')
       return { kind: 'shared', id: 'shared', grant: undefined, capabilities: {}, clientInfo: undefined };
     // An old-era server learns what the client can do once, when it is opened: clients that can be asked get a connection of their own.
     const asks = this.#owner.era !== 'new' && mayAsk !== false && interactive(capabilities);
     if (isolation === 'task' && !asks)
       return { kind: 'task', id: `task ${grant}`, grant, workspace, capabilities: {}, clientInfo };
-    const id = `session ${session.id} ${session.era === 'new' && asks ? JSON.stringify(capabilities).slice(0, 500) : ''}`;
-    return { kind: 'session', id, grant, workspace, capabilities, clientInfo };
+    const { id: session } = of;
+    if (of.era === 'old')
+      return { kind: 'session', id: `session ${session}`, session, grant, workspace, capabilities, clientInfo };
+    // A few sets of capabilities at most, whatever a client says with each request: every one of them has a connection.
+    const asked = asks ? askable(capabilities) : {};
+    const id = `session ${session} ${JSON.stringify(asked)}`;
+    return { kind: 'session', id, session, grant, workspace, capabilities: asked, clientInfo };
   }
 
   #open(key: LeaseKey, session: Session): Promise<Lease> {
@@ -160,8 +174,11 @@ export class Leases {
       key.kind === 'shared' ? await this.#owner.shared() : await this.#openConnection(key, () => opened.lease, closed);
     const lease = new Lease(key, connection);
     opened.lease = lease;
-    lease.sessions.add(session);
-    if (session.ended.signal.aborted && key.kind === 'session') await connection.close();
+    if (session.over && key.kind === 'session') {
+      await connection.close();
+      throw new CallFailure('cancelled', 'the session has ended');
+    }
+    this.#join(lease, session);
     return lease;
   }
 
@@ -194,10 +211,20 @@ export class Leases {
 }
 
 /** True when a server might ask such a client something. */
-function interactive(capabilities: Caller['capabilities']): boolean {
-  return (
-    capabilities['sampling'] !== undefined ||
-    capabilities['elicitation'] !== undefined ||
-    capabilities['roots'] !== undefined
-  );
+function interactive(capabilities: Capabilities): boolean {
+  return askableKinds.some((kind) => capabilities[kind] !== undefined);
 }
+
+/** What a client can be asked, and how, in as many words as the protocol has for it. */
+function askable(capabilities: Capabilities): Capabilities {
+  const known = askableKinds.flatMap((kind) => {
+    const given = capabilities[kind];
+    if (!isObject(given)) return given === undefined ? [] : [[kind, {}] as const];
+    const ways = waysOf[kind].filter((way) => given[way] !== undefined && given[way] !== false);
+    return [[kind, Object.fromEntries(ways.map((way) => [way, way === 'listChanged' ? true : {}]))] as const];
+  });
+  return Object.fromEntries(known);
+}
+
+const askableKinds = ['sampling', 'elicitation', 'roots'] as const;
+const waysOf = { sampling: ['context', 'tools'], elicitation: ['form', 'url'], roots: ['listChanged'] } as const;

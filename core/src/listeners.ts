@@ -5,7 +5,7 @@ import { listKinds, listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { Lease } from './lease.ts';
 import type { Server } from './server.ts';
-import type { Reply, Session } from './session.ts';
+import type { Session, SubscribedUris } from './session.ts';
 import type { View } from './toolset.ts';
 
 /** One ear: an old-era session, or one `subscriptions/listen` stream of the new era. */
@@ -14,73 +14,77 @@ export interface Listener {
   readonly view: View;
   /** `list_changed` notifications that it wants, by method. */
   readonly wants: ReadonlySet<string>;
-  readonly uris: ReadonlySet<string>;
+  /** Resources that it hears of. */
+  readonly uris: SubscribedUris;
   /** What it was last shown or told of, by list: a digest. */
   readonly known: Map<ListKind, string>;
   send(message: RpcNotification): void;
-  /** Ends a stream; a session's ear needs no ending. */
-  readonly end?: () => void;
+  /** Called when the session has ended; the listener is none any more. */
+  end(): void;
 }
 
 const allChanges: ReadonlySet<string> = new Set(listKinds.map((kind) => listMethods[kind].changed));
 
-/** The ear of an old-era session: hears every list change, and the resources it has subscribed to. */
-export function sessionListener(session: Session, view: View): Listener {
-  return {
+/** The ear of an old-era session: hears every list change, and the resources it has subscribed to. `ended` gives those back. */
+export function sessionListener(session: Session, view: View, ended: (ear: Listener) => void): Listener {
+  const ear: Listener = {
     session,
     view,
     wants: allChanges,
     uris: session.subscriptions,
     known: new Map(),
     send: (message) => session.send(message),
+    end: () => ended(ear),
   };
+  return ear;
 }
 
-/** What a `subscriptions/listen` filter asks for, as far as it is honoured. */
-export interface HonouredFilter {
-  readonly acknowledged: JsonObject;
+/** What a `subscriptions/listen` filter asks for. */
+export interface ListenWishes {
+  /** The list changes among it, as the filter names them: all are honoured. */
+  readonly lists: JsonObject;
   readonly wants: ReadonlySet<string>;
+  /** Resources; which of them can be watched is another question. */
   readonly uris: ReadonlySet<string>;
 }
 
 const maxUris = 1000;
 
 /** Reads a filter (2026-07-28, `subscriptions/listen`); undefined when it is not one. */
-export function readFilter(filter: unknown): HonouredFilter | undefined {
+export function readFilter(filter: unknown): ListenWishes | undefined {
   if (typeof filter !== 'object' || filter === null || Array.isArray(filter)) return undefined;
   const given = filter as JsonObject;
-  const acknowledged: JsonObject = {};
+  const lists: JsonObject = {};
   const wants = new Set<string>();
   for (const kind of listKinds) {
     const { filter: member, changed } = listMethods[kind];
     if (given[member] !== true) continue;
-    acknowledged[member] = true;
+    lists[member] = true;
     wants.add(changed);
   }
   const uris = given['resourceSubscriptions'];
   const valid = Array.isArray(uris)
     ? uris.filter((uri): uri is string => typeof uri === 'string').slice(0, maxUris)
     : [];
-  if (valid.length > 0) acknowledged['resourceSubscriptions'] = valid;
-  return { acknowledged, wants, uris: new Set(valid) };
+  return { lists, wants, uris: new Set(valid) };
 }
 
 export interface Stream {
   readonly session: Session;
   readonly view: View;
-  readonly filter: HonouredFilter;
-  readonly reply: Reply;
+  readonly wishes: ListenWishes;
+  readonly notify: (message: RpcNotification) => void;
   /** Id of the listen request. */
   readonly id: RequestId;
   readonly end: () => void;
 }
 
 /** The ear of one `subscriptions/listen` stream: every notification carries the id of the listen request. */
-export function streamListener({ session, view, filter, reply, id, end }: Stream): Listener {
+export function streamListener({ session, view, wishes, notify, id, end }: Stream): Listener {
   // In the new era nobody knows which client listed what: a stream is told of what changes after it was opened.
   const known = new Map<ListKind, string>();
   for (const kind of listKinds) {
-    if (!filter.wants.has(listMethods[kind].changed)) continue;
+    if (!wishes.wants.has(listMethods[kind].changed)) continue;
     if (view.outdated(kind)) known.set(kind, '');
     else
       void Promise.resolve(view.list(kind)).then(
@@ -88,14 +92,14 @@ export function streamListener({ session, view, filter, reply, id, end }: Stream
         () => {},
       );
   }
-  const send = (message: RpcNotification) => reply.notify(tagged(message, id));
-  return { session, view, wants: filter.wants, uris: filter.uris, known, send, end };
+  const send = (message: RpcNotification) => notify(tagged(message, id));
+  return { session, view, wants: wishes.wants, uris: new Map(), known, send, end };
 }
 
 /** The first message of a stream: what of its filter is honoured. */
-export function acknowledgement(filter: HonouredFilter, id: RequestId): RpcNotification {
+export function acknowledgement(notifications: JsonObject, id: RequestId): RpcNotification {
   const method = 'notifications/subscriptions/acknowledged';
-  return tagged({ jsonrpc: '2.0', method, params: { notifications: filter.acknowledged } }, id);
+  return tagged({ jsonrpc: '2.0', method, params: { notifications } }, id);
 }
 
 /** A notification with the id of the stream it goes to. */
@@ -133,15 +137,22 @@ export class Listeners {
     for (const listener of [...this.#listeners]) {
       if (listener.session !== session) continue;
       this.#listeners.delete(listener);
-      listener.end?.();
+      listener.end();
     }
   }
 
-  /** All URIs that anybody wants to hear of. */
-  uris(): Set<string> {
-    const all = new Set<string>();
-    for (const { uris } of this.#listeners) for (const uri of uris) all.add(uri);
-    return all;
+  has(listener: Listener): boolean {
+    return this.#listeners.has(listener);
+  }
+
+  /** True while the session, or a stream of it, has an ear here. */
+  listensFor(session: Session): boolean {
+    for (const listener of this.#listeners) if (listener.session === session) return true;
+    return false;
+  }
+
+  all(): Iterable<Listener> {
+    return this.#listeners;
   }
 
   /** Something that lists depend on has changed, for everybody or for one grant: soon, whoever sees a difference is told. */
@@ -159,8 +170,7 @@ export class Listeners {
   resourceUpdated(server: Server, lease: Lease | undefined, message: RpcNotification): void {
     const uri = String(message.params?.['uri']);
     for (const listener of this.#listeners) {
-      if (!listener.uris.has(uri) || !mayHear(listener, server, lease, uri)) continue;
-      listener.send(message);
+      if (mayHear(listener, server, lease, uri)) listener.send(message);
     }
   }
 
@@ -210,7 +220,7 @@ function tell(listener: Listener, digests: ReadonlyMap<ListKind, string>): void 
 }
 
 /** True when what this server says of a resource, on this connection, is for the listener. */
-function mayHear({ session, view }: Listener, server: Server, lease: Lease | undefined, uri: string): boolean {
-  if (!view.allows('resources', server.name, uri)) return false;
-  return lease === undefined || lease.key.kind === 'shared' || lease.sessions.has(session);
+function mayHear({ session, view, uris }: Listener, server: Server, lease: Lease | undefined, uri: string): boolean {
+  if (uris.get(uri) !== server.name || !view.mayUse(server, uri)) return false;
+  return lease === undefined || lease.serves(session);
 }

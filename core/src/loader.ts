@@ -9,6 +9,7 @@ import { pluginKeyKind } from './config-schema.ts';
 import { PlugboardError } from './errors.ts';
 import type { LockedPlugin } from './lock-file.ts';
 import { closest } from './nearest.ts';
+import { findSyntaxError, importAnew, stampOf } from './own-modules.ts';
 import { apiVersion, isPlugin } from './plugin.ts';
 import type { Plugin } from './plugin.ts';
 import { isObject } from './protocol/messages.ts';
@@ -39,14 +40,13 @@ interface Entry {
 const conditions = ['import', 'node', 'module-sync', 'default'];
 
 interface Import {
-  readonly stamp: number;
+  readonly stamp: string;
   failed: boolean;
   readonly module: Promise<JsonObject>;
 }
 
-/** Imports by file. One that failed, or whose file changed since, is made anew under another URL: Node keeps modules for ever. */
+/** Imports by file. One that failed, or whose files changed since, is made anew. */
 const imports = new Map<string, Import>();
-let importCount = 0;
 
 /** Plugins of the plugin home by the integrity of their package. */
 const installed = new Map<string, LoadedPlugin>();
@@ -75,7 +75,7 @@ export async function loadPlugin(
     return loaded;
   }
   const { isolatedPlugin } = await import('./worker/isolated-plugin.ts');
-  const isolated = await isolatedPlugin(key, file, isolation);
+  const isolated = await isolatedPlugin(key, file, stampFor(key, file), isolation);
   return { plugin: isolated.plugin, from: file, version, capabilities, check: (options) => isolated.check(options) };
 }
 
@@ -100,19 +100,45 @@ function entryOfPath(key: string, directory: string): Entry {
 
 function entryOfPackage(name: string, key: string, directory: string): Entry {
   const folders = pluginFolders(directory);
-  for (const folder of folders) {
-    const target = path.join(folder, name);
-    if (statSync(path.join(target, 'package.json'), { throwIfNoEntry: false }) !== undefined)
-      return entryOfFolder(key, target);
-  }
+  const holder = folderWith(name, folders);
+  if (holder !== undefined) return entryOfFolder(key, path.join(holder, name));
   const [nearest] = closest(name, folders.flatMap(ownPackages));
   const meant = nearest === undefined ? '' : `; nearest: ${nearest}`;
   const looked = folders.filter((folder) => statSync(folder, { throwIfNoEntry: false }) !== undefined);
   const tried = looked.length === 0 ? `no node_modules above ${directory}` : `looked in ${looked.join(', ')}`;
   throw new PlugboardError(
     'PLUGIN_NOT_FOUND',
-    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: plugboard add ${key}`,
+    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: \`plugboard add ${key}\``,
   );
+}
+
+function folderWith(name: string, folders: readonly string[]): string | undefined {
+  const manifest = (folder: string) => path.join(folder, name, 'package.json');
+  return folders.find((folder) => statSync(manifest(folder), { throwIfNoEntry: false }) !== undefined);
+}
+
+/** Where a plugin is: a file or folder named by its path, the plugin home, beside this core, or another folder of packages. */
+export interface PluginPlace {
+  readonly kind: 'path' | 'home' | 'core' | 'packages';
+  readonly package: string | undefined;
+  readonly version: string | undefined;
+}
+
+/** Finds the plugin of a key where {@link loadPlugin} would, and runs nothing of it. Undefined when it is not there. */
+export function locatePlugin(key: string, directory: string, locked?: LockedPlugin): PluginPlace | undefined {
+  const kind = pluginKeyKind(key);
+  try {
+    if (kind === 'path') return { kind, package: undefined, version: entryOfPath(key, directory).version };
+    const name = locked?.package ?? (kind === 'id' ? `@plugboard/${key}` : key);
+    const [home, ...others] = pluginFolders(directory);
+    const holder = folderWith(name, [home, ...others]);
+    if (holder === undefined) return undefined;
+    const { version } = entryOfFolder(key, path.join(holder, name));
+    const ofCore = packageFolders(coreFolder).includes(holder);
+    return { kind: holder === home ? 'home' : ofCore ? 'core' : 'packages', package: name, version };
+  } catch {
+    return undefined;
+  }
 }
 
 /** `node_modules` of a folder and of those above it. */
@@ -151,10 +177,12 @@ export function presentPlugins(directory: string): PresentPlugin[] {
 }
 
 /** Folders of packages, in the order in which they are looked through. */
-function pluginFolders(directory: string): string[] {
-  const above = [directory, path.dirname(fileURLToPath(import.meta.url))].flatMap(packageFolders);
-  return [...new Set([path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules'), ...above])];
+function pluginFolders(directory: string): [home: string, ...others: string[]] {
+  const home = path.join(directory, '.plugboard', 'plugins', 'current', 'node_modules');
+  return [home, ...new Set([directory, coreFolder].flatMap(packageFolders))];
 }
+
+const coreFolder = path.dirname(fileURLToPath(import.meta.url));
 
 function ownPackages(folder: string): string[] {
   try {
@@ -208,11 +236,15 @@ function resolveConditions(target: unknown): string | undefined {
   return undefined;
 }
 
+/** Changes with the files of a plugin. Those of a package are replaced together, so its entry file stands for them. */
+function stampFor(key: string, file: string): string {
+  return pluginKeyKind(key) === 'path' ? stampOf(file) : String(statSync(file).mtimeMs);
+}
+
 async function importEntry(key: string, file: string): Promise<JsonObject> {
-  const stamp = statSync(file).mtimeMs;
+  const stamp = stampFor(key, file);
   const known = imports.get(file);
-  const again = known !== undefined && (known.failed || known.stamp !== stamp);
-  const entry = known === undefined || again ? startImport(file, stamp, again) : known;
+  const entry = known !== undefined && !known.failed && known.stamp === stamp ? known : startImport(file, stamp, known);
   imports.set(file, entry);
   try {
     return await entry.module;
@@ -221,16 +253,18 @@ async function importEntry(key: string, file: string): Promise<JsonObject> {
     const { code, message } = error as NodeJS.ErrnoException;
     const why =
       code === 'ERR_UNKNOWN_FILE_EXTENSION' ? 'this Node cannot import it as it is: compile it to JavaScript' : message;
-    throw new PlugboardError('PLUGIN_INVALID', `plugin "${key}" cannot be imported from ${file}: ${why}`, {
-      cause: error,
-    });
+    const where = error instanceof SyntaxError ? await findSyntaxError(file) : undefined;
+    throw new PlugboardError(
+      'PLUGIN_INVALID',
+      `plugin "${key}" cannot be imported from ${file}: ${where === undefined ? '' : `${where}: `}${why}`,
+      { cause: error },
+    );
   }
 }
 
-function startImport(file: string, stamp: number, again: boolean): Import {
-  const url = pathToFileURL(file);
-  if (again) url.searchParams.set('import', String(++importCount));
-  return { stamp, failed: false, module: import(url.href) as Promise<JsonObject> };
+function startImport(file: string, stamp: string, before: Import | undefined): Import {
+  const module = before === undefined ? import(pathToFileURL(file).href) : importAnew(file);
+  return { stamp, failed: false, module: module as Promise<JsonObject> };
 }
 
 function checkPlugin(key: string, file: string, module: JsonObject): Plugin {

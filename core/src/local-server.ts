@@ -1,5 +1,6 @@
 // An MCP server inside this process: tools as typed functions, without a protocol peer in between.
 import type { Connection, LeaseKey, ServerDefinition } from './connection.ts';
+import { messageOf } from './config-problems.ts';
 import { Answer, methodNotFound } from './protocol/answer.ts';
 import { isObject, oldVersions, rpcCode } from './protocol/messages.ts';
 import type { Capabilities, JsonObject, Tool, ToolResult } from './protocol/messages.ts';
@@ -250,7 +251,7 @@ export function toolError(text: string): ToolResult {
 
 /** One sentence per wrong argument. */
 function invalidArguments(tool: string, error: z.ZodError): string {
-  const issues = error.issues.map((issue) => `${issue.path.join('.') || 'arguments'}: ${issue.message}`);
+  const issues = error.issues.map((issue) => `${issue.path.join('.') || 'arguments'}: ${messageOf(issue)}`);
   return `Invalid arguments for tool ${tool}: ${issues.join('; ')}`;
 }
 

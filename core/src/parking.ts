@@ -2,6 +2,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { refuseAsk } from './exchange.ts';
 import type { Exchange } from './exchange.ts';
+import type { Grant } from './grant.ts';
 import { Answer } from './protocol/answer.ts';
 import { isObject, metaKey, rpcCode } from './protocol/messages.ts';
 import type { Implementation, JsonObject, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
@@ -9,9 +10,12 @@ import type { CallRelay, UpstreamCall } from './upstream-call.ts';
 
 /** Servers that ask several things at once are given this long (ms) to say all of them. */
 const gather = 15;
-/** ms that a parked call waits for its client. */
+/** ms that a parked call waits for its client, and ms that one does which has ended meanwhile. */
 const patience = 600_000;
+const patienceForEnded = 60_000;
+/** Parked calls in all, and of one grant. */
 const maxParked = 1000;
+const maxParkedOfGrant = 100;
 
 /** All calls that wait for their clients' answers. Lives and dies with the process: a restarted proxy answers that the state is unknown. */
 export class Parking {
@@ -37,7 +41,9 @@ export class Parking {
 
   /** Opens a round: the state that the client must send back. */
   open(call: ParkedCall, exchange: Exchange): { state: string; nonce: string } | undefined {
-    if (this.#parked.size >= maxParked) return undefined;
+    const { grant } = exchange.session;
+    const ofGrant = [...this.#parked.values()].filter((each) => each.grant === grant).length;
+    if (this.#parked.size >= maxParked || ofGrant >= maxParkedOfGrant) return undefined;
     const nonce = randomBytes(16).toString('base64url');
     this.#parked.set(nonce, call);
     return { state: this.#state(nonce, exchange), nonce };
@@ -81,6 +87,10 @@ export class ParkedCall implements CallRelay {
     this.#parking = parking;
     this.#exchange = exchange;
     this.#serverInfo = serverInfo;
+  }
+
+  get grant(): Grant {
+    return this.#exchange.session.grant;
   }
 
   /** Resolves with what the first round brings: the server's answer (as `finish` makes it), or its questions. */
@@ -139,7 +149,8 @@ export class ParkedCall implements CallRelay {
     this.#final = answer;
     clearTimeout(this.#asking);
     clearTimeout(this.#waiting);
-    if (this.#nonce !== undefined && this.#turn !== undefined) this.#parking.close(this.#nonce);
+    // Its client, which has been asked something, may still come for the answer.
+    if (this.#turn === undefined) this.#expireIn(patienceForEnded);
     this.#turn?.(answer);
     this.#turn = undefined;
   }
@@ -162,14 +173,18 @@ export class ParkedCall implements CallRelay {
       inputRequests[key] = { method: request.method, params: request.params ?? {} };
     const turn = this.#turn;
     this.#turn = undefined;
-    this.#waiting = setTimeout(() => this.#expire(round.nonce), patience);
-    this.#waiting.unref();
+    this.#expireIn(patience);
     turn(inputRequired(inputRequests, round.state, this.#serverInfo));
   }
 
-  #expire(nonce: string): void {
-    this.#parking.close(nonce);
-    this.#call?.cancel({ kind: 'timeout', message: 'the client did not answer in time' });
+  #expireIn(ms: number): void {
+    const nonce = this.#nonce;
+    if (nonce === undefined) return;
+    this.#waiting = setTimeout(() => {
+      this.#parking.close(nonce);
+      this.#call?.cancel({ kind: 'timeout', message: 'the client did not answer in time' });
+    }, ms);
+    this.#waiting.unref();
   }
 }
 

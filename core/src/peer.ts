@@ -154,6 +154,11 @@ function preview(value: Buffer | string): string {
   return JSON.stringify(text);
 }
 
+/** The failure for calls whose server was closed from our side. */
+export function stopped(server: string): CallFailure {
+  return new CallFailure('gone', `server "${server}" was stopped`);
+}
+
 /** The failure for calls whose server went away. */
 export function gone(server: string, why: string): CallFailure {
   return new CallFailure(

@@ -50,6 +50,13 @@ export interface PluginApi {
   readonly board: BoardApi;
   /** The folder that relative paths of the configuration start from. */
   readonly directory: string;
+  /**
+   * Absolute paths of files and folders that are the proxy's own: the configuration and what stands beside it for the proxy (`.plugboard`,
+   * `plugboard.lock`, `.npmrc`), plugins that are loaded by path, files that references read. A plugin that lets callers name files keeps
+   * them off these, by the class `Reserved`: who can write there decides what the proxy runs. A plugin that has read this list is applied
+   * again when another configuration changes it.
+   */
+  readonly reserved: readonly string[];
 }
 
 export type Stop = () => void | Promise<void>;
@@ -57,6 +64,28 @@ export type Stop = () => void | Promise<void>;
 /** What `apply` returns: nothing, or a function that is called when the plugin stops. */
 // biome-ignore lint/suspicious/noConfusingVoidType: a plugin may return nothing at all
 export type Applied = void | Stop | undefined;
+
+/** What a plugin's own check is told beside its options. */
+export interface CheckContext {
+  /** The folder that relative paths of the configuration start from. */
+  readonly directory: string;
+  /** As {@link PluginApi.reserved}. */
+  readonly reserved: readonly string[];
+  /** True when every caller needs a credential, as `board.protected` will say. */
+  readonly protected: boolean;
+}
+
+/** None, one or several. */
+type Problems = PluginProblem | readonly PluginProblem[];
+
+/** Something outside the configuration that a plugin lacks. */
+export interface PluginProblem {
+  /** `failure`: it would not start, or be of no use. */
+  readonly result: 'warning' | 'failure';
+  readonly text: string;
+  /** What to do now. */
+  readonly advice: string;
+}
 
 /** A plugin as its author writes it. */
 export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
@@ -83,6 +112,8 @@ export interface PluginDefinition<Schema extends z.ZodType = z.ZodType> {
   readonly whenSwitchedOff?: 'closed' | 'open';
   /** Validates, documents and gives defaults. Undefined: the plugin takes no options. */
   readonly options?: Schema;
+  /** For `plugboard doctor`: looks whether what the options name is there, in a process of its own. Starts, makes and changes nothing. */
+  check?(options: z.output<Schema>, context: CheckContext): Problems | Promise<Problems>;
   /** Taps hooks, registers servers, provides services. May be asynchronous, within the start time limit. */
   apply(api: PluginApi, options: z.output<Schema>): Applied | Promise<Applied>;
 }

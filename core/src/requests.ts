@@ -3,7 +3,6 @@ import { Carrier, contextOf } from './carrier.ts';
 import type { Exchange } from './exchange.ts';
 import type { Forwarding } from './forward.ts';
 import type { Hooks } from './hooks.ts';
-import { Lease } from './lease.ts';
 import type { Listeners } from './listeners.ts';
 import { Answer, methodNotFound } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
@@ -11,12 +10,13 @@ import type { JsonObject } from './protocol/messages.ts';
 import { existsIn, isLogLevel, listKindOf } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { Servers } from './servers.ts';
-import { TaskRoutes } from './task-routes.ts';
+import { ResourceRoutes, unknownResource } from './resource-routes.ts';
+import { Subscriptions } from './subscriptions.ts';
+import { mixesTasks, TaskRoutes } from './task-routes.ts';
 import { ToolCalls } from './tool-calls.ts';
 import { Listing } from './listing.ts';
 import type { EntryOf } from './listing.ts';
 import type { ListingMaker, View } from './toolset.ts';
-import { matchesTemplate } from './uri-template.ts';
 
 /** What requests work with. */
 export interface RequestTools {
@@ -35,6 +35,9 @@ type Handler = (exchange: Exchange) => Answer | Promise<Answer>;
 /** Answers the requests that are neither the opening of a session nor a listen stream. */
 export class Requests {
   readonly #tools: RequestTools;
+  /** Who is told of changes of which resource. */
+  readonly subscriptions: Subscriptions;
+  readonly #routes: ResourceRoutes;
   readonly #tasks = new TaskRoutes();
   readonly #carrier: Carrier;
   readonly #calls: ToolCalls;
@@ -42,6 +45,8 @@ export class Requests {
 
   constructor(tools: RequestTools) {
     this.#tools = tools;
+    this.#routes = new ResourceRoutes(tools);
+    this.subscriptions = new Subscriptions({ ...tools, routes: this.#routes });
     this.#carrier = new Carrier(tools.forwarding);
     this.#calls = new ToolCalls({ ...tools, carrier: this.#carrier, tasks: this.#tasks });
     const list = [...listKindOf].map(([method, kind]): [string, Handler] => [
@@ -52,8 +57,8 @@ export class Requests {
       ...list,
       ['prompts/get', (exchange) => this.#getPrompt(exchange)],
       ['resources/read', (exchange) => this.#atResource(exchange)],
-      ['resources/subscribe', (exchange) => this.#subscribe(exchange, true)],
-      ['resources/unsubscribe', (exchange) => this.#subscribe(exchange, false)],
+      ['resources/subscribe', (exchange) => this.subscriptions.subscribe(exchange)],
+      ['resources/unsubscribe', (exchange) => this.subscriptions.unsubscribe(exchange)],
       ['completion/complete', (exchange) => this.#complete(exchange)],
       ['logging/setLevel', (exchange) => this.#setLevel(exchange)],
       ['ping', () => Answer.result({})],
@@ -61,6 +66,7 @@ export class Requests {
         method,
         (exchange) => this.#atTask(exchange),
       ]),
+      ['tasks/list', (exchange) => this.#listTasks(exchange)],
     ]);
   }
 
@@ -110,81 +116,25 @@ export class Requests {
   async #atResource(exchange: Exchange): Promise<Answer> {
     const uri = exchange.request.params?.['uri'];
     if (typeof uri !== 'string') return Answer.error(rpcCode.invalidParams, `${exchange.request.method} needs a uri`);
-    const server = await this.#serverOfUri(exchange.view, uri);
+    const server = await this.#routes.serverOf(exchange.view, uri);
     return server === undefined ? unknownResource(uri, exchange) : this.#at(exchange, server, exchange.request.params);
-  }
-
-  /** The server of a URI: who lists it, whose template fits it, or the one server of the endpoint when it is open to the grant as a whole. */
-  async #serverOfUri(view: View, uri: string): Promise<string | undefined> {
-    const listed = await this.#find(view, 'resources', uri);
-    if (listed !== undefined) return listed.server;
-    const templates = await view.list('resourceTemplates');
-    const fitting = templates.entries.find((entry) => entry.name === uri || matchesTemplate(entry.name, uri));
-    return fitting?.server ?? this.#wholeServer(view);
-  }
-
-  #wholeServer(view: View): string | undefined {
-    const { server, grant } = view;
-    if (server === undefined || !this.#tools.maker.serversOf(grant).some(({ name }) => name === server))
-      return undefined;
-    return this.#tools.maker.wholeServer(grant, server) && grant.resources === undefined ? server : undefined;
-  }
-
-  async #subscribe(exchange: Exchange, on: boolean): Promise<Answer> {
-    const { session, caller } = exchange;
-    const uri = exchange.request.params?.['uri'];
-    const name = typeof uri === 'string' ? await this.#serverOfUri(exchange.view, uri) : undefined;
-    const server = name === undefined ? undefined : this.#tools.servers.find(name, session.grant);
-    if (typeof uri !== 'string' || server === undefined) return unknownResource(String(uri), exchange);
-    if (on && session.subscriptions.size >= 1000)
-      return Answer.error(rpcCode.invalidRequest, 'at most 1000 subscriptions in one session');
-    if (on) session.subscriptions.add(uri);
-    else session.subscriptions.delete(uri);
-    const leased = server.lease(session, caller);
-    const lease = leased instanceof Lease ? leased : await leased;
-    if (lease.connection.era === 'new') this.watchResources();
-    else if (on) lease.subscribe(uri, session, caller);
-    else lease.unsubscribe(uri, session, caller);
-    return Answer.result({});
-  }
-
-  /**
-   * Makes the servers of some URIs tell a `subscriptions/listen` stream of their changes; resolves when they have been asked, with the
-   * way to undo it. URIs that nobody serves are left alone.
-   */
-  async watch(exchange: Exchange, uris: ReadonlySet<string>, subscriber: object): Promise<() => void> {
-    const { session, caller, view } = exchange;
-    const leases: (readonly [Lease, string])[] = [];
-    for (const uri of uris) {
-      const name = await this.#serverOfUri(view, uri);
-      const server = name === undefined ? undefined : this.#tools.servers.find(name, session.grant);
-      if (server !== undefined) leases.push([await server.lease(session, caller), uri]);
-    }
-    for (const [lease, uri] of leases) if (lease.connection.era === 'old') lease.subscribe(uri, subscriber, caller);
-    this.watchResources();
-    return () => {
-      for (const [lease, uri] of leases) if (lease.connection.era === 'old') lease.unsubscribe(uri, subscriber, caller);
-      this.watchResources();
-    };
-  }
-
-  /** Tells new-era servers which resources anybody wants to hear of. */
-  watchResources(): void {
-    const uris = [...this.#tools.listeners.uris()];
-    for (const server of this.#tools.servers.everywhere()) if (server.era === 'new') server.watchResources(uris);
   }
 
   async #complete(exchange: Exchange): Promise<Answer> {
     const { params } = exchange.request;
-    const ref = isObject(params?.['ref']) ? params['ref'] : {};
-    if (ref['type'] === 'ref/prompt') {
-      const entry = await this.#find(exchange.view, 'prompts', String(ref['name']));
-      if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown prompt: ${String(ref['name'])}`);
-      return this.#at(exchange, entry.server, { ...params, ref: { ...ref, name: entry.prompt } });
+    const { type, name, uri } = isObject(params?.['ref']) ? params['ref'] : {};
+    // Passed on is what was looked up and nothing beside it: a server may go by another member than the proxy did.
+    if (type === 'ref/prompt' && typeof name === 'string') {
+      const entry = await this.#find(exchange.view, 'prompts', name);
+      if (entry === undefined) return Answer.error(rpcCode.invalidParams, `Unknown prompt: ${name}`);
+      return this.#at(exchange, entry.server, { ...params, ref: { type, name: entry.prompt } });
     }
-    const uri = String(ref['uri']);
-    const server = await this.#serverOfUri(exchange.view, uri);
-    return server === undefined ? unknownResource(uri, exchange) : this.#at(exchange, server, params);
+    if (type !== 'ref/resource' || typeof uri !== 'string')
+      return Answer.error(rpcCode.invalidParams, 'completion/complete needs the ref of a prompt or of a resource');
+    const server = await this.#routes.serverOf(exchange.view, uri);
+    return server === undefined
+      ? unknownResource(uri, exchange)
+      : this.#at(exchange, server, { ...params, ref: { type, uri } });
   }
 
   #setLevel({ session, request, caller }: Exchange): Answer {
@@ -201,14 +151,38 @@ export class Requests {
   async #atTask(exchange: Exchange): Promise<Answer> {
     const { view, session, request } = exchange;
     const taskId = request.params?.['taskId'];
-    const server = this.#tasks.find(session.grant.id, taskId) ?? this.#wholeServer(view);
-    if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown task: ${String(taskId)}`);
-    return this.#at(exchange, server, request.params);
+    if (typeof taskId !== 'string') return Answer.error(rpcCode.invalidParams, `${request.method} needs a taskId`);
+    const server =
+      view.server === undefined
+        ? this.#tasks.find(session.grant.id, taskId)
+        : this.#atEndpoint(view, view.server, taskId);
+    return server === undefined
+      ? Answer.error(rpcCode.invalidParams, `Unknown task: ${taskId}`)
+      : this.#at(exchange, server, request.params);
+  }
+
+  /** The endpoint's one server, for a task that the grant has made there, or that can be no other grant's. */
+  #atEndpoint(view: View, name: string, taskId: string): string | undefined {
+    if (this.#tasks.has(view.grant.id, taskId, name)) return name;
+    const server = this.#tools.servers.find(name, view.grant);
+    return server === undefined || mixesTasks(server) ? undefined : this.#routes.wholeServer(view);
+  }
+
+  /** The tasks of a server; of one that mixes those of all grants, the caller's own. */
+  async #listTasks(exchange: Exchange): Promise<Answer> {
+    const { view, session } = exchange;
+    const answer = await this.#atWholeServer(exchange);
+    const server = view.server === undefined ? undefined : this.#tools.servers.find(view.server, session.grant);
+    if (answer.failed || server === undefined || !mixesTasks(server)) return answer;
+    const { result } = answer.message;
+    const listed = Array.isArray(result?.['tasks']) ? result['tasks'].filter(isObject) : [];
+    const tasks = listed.filter(({ taskId }) => this.#tasks.has(session.grant.id, String(taskId), server.name));
+    return Answer.result({ ...result, tasks });
   }
 
   /** Methods of extensions go to the server of the endpoint, for grants that may use all of it: nobody knows what else they could reach. */
   async #atWholeServer(exchange: Exchange): Promise<Answer> {
-    const server = this.#wholeServer(exchange.view);
+    const server = this.#routes.wholeServer(exchange.view);
     if (server === undefined || exchange.request.method === 'initialize')
       return methodNotFound(exchange.request.method);
     return this.#at(exchange, server, exchange.request.params);
@@ -220,12 +194,4 @@ export class Requests {
       ? methodNotFound(exchange.request.method)
       : this.#carrier.carry(exchange, server, exchange.request.method, params);
   }
-}
-
-function unknownResource(uri: string, { caller }: Exchange): Answer {
-  return Answer.error(
-    caller.era === 'old' ? rpcCode.resourceNotFound : rpcCode.invalidParams,
-    `Resource not found: ${uri}`,
-    { uri },
-  );
 }

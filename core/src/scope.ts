@@ -1,4 +1,5 @@
 // What one plugin is handed, and the only place that enters plugin code: guard, time limit, attribution. Life cycle is the host's.
+import { isDeepStrictEqual } from 'node:util';
 import type { BoardApi } from './board-api.ts';
 import type { ServerDefinition } from './connection.ts';
 import type { Capabilities } from './capabilities.ts';
@@ -66,6 +67,7 @@ export interface ScopeInit {
   readonly board: BoardApi;
   readonly services: ServiceTable;
   readonly directory: string;
+  readonly reserved: readonly string[];
   readonly limits: PluginLimits;
   /** What its package declares to need; undefined for a single file, which may use everything. */
   readonly capabilities: Capabilities | undefined;
@@ -88,6 +90,7 @@ export class Scope {
   readonly #budget: FaultBudget;
   #stop: Stop | undefined;
   #applied = false;
+  #knowsReserved = false;
 
   constructor(init: ScopeInit) {
     this.#init = init;
@@ -112,6 +115,11 @@ export class Scope {
       if (!this.#provided.has(name))
         throw new PluginError(plugin.id, 'apply', new Error(`it declares provides "${name}" but did not provide it`));
     }
+  }
+
+  /** True when the plugin has been told of other reserved paths than these. */
+  isStale(reserved: readonly string[]): boolean {
+    return this.#knowsReserved && !isDeepStrictEqual(reserved, this.#init.reserved);
   }
 
   /** Puts the plugin's taps on the hooks of a generation. */
@@ -155,7 +163,11 @@ export class Scope {
   }
 
   #api(): PluginApi {
-    const { plugin, services, log, board, directory, capabilities } = this.#init;
+    const { plugin, services, log, board, directory, reserved, capabilities } = this.#init;
+    const tellReserved = () => {
+      this.#knowsReserved = true;
+      return reserved;
+    };
     const tooLate = (what: string) => {
       if (this.#applied) throw new Error(`${what} is possible only during apply`);
     };
@@ -166,6 +178,9 @@ export class Scope {
         return board;
       },
       directory,
+      get reserved() {
+        return tellReserved();
+      },
       signal: this.#abort.signal,
       hooks: {
         on: (hook, run, step = 'normal') => {

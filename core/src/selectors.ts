@@ -26,6 +26,8 @@ export interface UnmatchedSelector {
 /** Compiled rules. Deny beats allow; nothing is allowed that no pattern allows; the order of patterns does not matter. */
 export interface RuleMatcher {
   allows(server: string, tool: string): boolean;
+  /** True when a deny pattern means it, whatever allow patterns say. */
+  denies(server: string, tool: string): boolean;
   /** True when one allow pattern covers all of the server (`github`, `github:*`, `*`) and no deny pattern does. */
   wholeServer(server: string): boolean;
   /** False when nothing of the server can be allowed: no allow pattern names it, or a deny pattern covers all of it. */
@@ -76,6 +78,7 @@ export function compileRules(rules: Rules, context: SelectorContext): RuleMatche
   const deny = new PatternSet(rules.deny, context);
   return {
     allows: (server, tool) => allow.has(server, tool) && !deny.has(server, tool),
+    denies: (server, tool) => deny.has(server, tool),
     wholeServer: (server) => allow.hasWhole(server) && !deny.hasWhole(server),
     mayAllow: (server) => allow.touches(server) && !deny.hasWhole(server),
     unmatched: (catalogue, pending = []) =>

@@ -148,9 +148,14 @@ export class Server implements LeaseOwner {
 
   /** New era: which resources to be told about. */
   watchResources(uris: readonly string[]): void {
+    const before = this.#watchedUris;
+    if (uris.length === before.length && uris.every((uri, index) => uri === before[index])) return;
     this.#watchedUris = uris;
-    if (this.#live !== undefined) this.#listen(this.#live.connection);
-    for (const { connection } of this.leases.open()) this.opened(connection);
+    const connections = this.leases
+      .open()
+      .flatMap(({ connection }) => (connection.separate === true ? [connection] : []));
+    if (this.#live !== undefined) connections.push(this.#live.connection);
+    for (const connection of connections) this.#listen(connection, before.length > 0);
   }
 
   status(): Omit<ServerStatus, 'quarantined'> {
@@ -315,7 +320,8 @@ export class Server implements LeaseOwner {
     this.#events.log(this, 'warn', message);
   }
 
-  #listen(connection: Connection): void {
+  /** Tells a connection what to tell of; also that it is nothing any more, when it was something. */
+  #listen(connection: Connection, toldBefore = false): void {
     if (connection.era !== 'new') return;
     const filter: ListenFilter = {};
     for (const kind of listKinds) {
@@ -323,7 +329,7 @@ export class Server implements LeaseOwner {
       if (connection.info.capabilities[capability]?.['listChanged'] === true) filter[member] = true;
     }
     if (this.#watchedUris.length > 0) filter.resourceSubscriptions = [...this.#watchedUris];
-    if (Object.keys(filter).length > 0) connection.listen(filter);
+    if (toldBefore || Object.keys(filter).length > 0) connection.listen(filter);
   }
 
   /** What is done with what a connection says. */

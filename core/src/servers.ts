@@ -83,8 +83,8 @@ export class Servers {
    * the others are started, and those that are gone are returned for the caller to stop. Throws when two have the same name.
    */
   replace(registered: readonly Registration[]): Server[] {
+    assertDistinct(registered);
     const next = new Map(registered.map((each) => [idOf(each.definition), each]));
-    if (next.size < registered.length) throw nameTaken(registered);
     const before = new Map(this.everywhere().map((server) => [idOf(server.definition), server]));
     this.#common.clear();
     this.#owned.clear();
@@ -105,7 +105,7 @@ export class Servers {
   add(registration: Registration): Server {
     const { name, owner } = registration.definition;
     const taken = owner === undefined ? this.#common.get(name) : this.#owned.get(owner)?.get(name);
-    if (taken !== undefined) throw nameTaken([{ plugin: taken.plugin, definition: taken.definition }, registration]);
+    if (taken !== undefined) assertDistinct([{ plugin: taken.plugin, definition: taken.definition }, registration]);
     const server = this.#make(registration);
     server.start();
     return server;
@@ -127,6 +127,13 @@ export class Servers {
     servers?.delete(name);
     if (owner !== undefined && servers?.size === 0) this.#owned.delete(owner);
     return server;
+  }
+
+  /** True while a call is open on a connection that the session's calls go to. */
+  worksFor(session: Session): boolean {
+    return this.of(session.grant).some(({ leases }) =>
+      leases.open().some((lease) => lease.calls.size > 0 && lease.serves(session)),
+    );
   }
 
   release(session: Session): void {
@@ -182,15 +189,15 @@ function isSame({ plugin, definition }: Server, next: Registration): boolean {
   return definition.fingerprint !== undefined && definition.fingerprint === next.definition.fingerprint;
 }
 
-function nameTaken(registered: readonly Registration[]): PlugboardError {
+/** Throws when two servers have the same name. */
+export function assertDistinct(registered: readonly Registration[]): void {
   const seen = new Map<string, Registration>();
   for (const each of registered) {
     const first = seen.get(idOf(each.definition));
     if (first !== undefined) {
       const text = `server "${each.definition.name}" of plugin "${each.plugin}": plugin "${first.plugin}" has registered that name already`;
-      return new PlugboardError('SERVER_NAME', text);
+      throw new PlugboardError('SERVER_NAME', text);
     }
     seen.set(idOf(each.definition), each);
   }
-  return new PlugboardError('SERVER_NAME', 'two servers have the same name');
 }

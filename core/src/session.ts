@@ -29,6 +29,9 @@ export interface Reply {
   ask(message: RpcRequest): void;
 }
 
+/** URIs of resources that somebody has subscribed to, each with the name of the server that serves it. */
+export type SubscribedUris = Map<string, string>;
+
 /** What a transport tells of a new session. */
 export interface SessionInit {
   readonly id: string;
@@ -41,6 +44,13 @@ export interface SessionInit {
   readonly protocolVersion: string;
   readonly capabilities: Capabilities;
   readonly clientInfo: Implementation | undefined;
+}
+
+/** Something the client has been asked. */
+interface Question {
+  /** On whose stream; undefined: the session's own. */
+  readonly reply: Pick<Reply, 'ask'> | undefined;
+  readonly resolve: (response: RpcResponse) => void;
 }
 
 /** One client of one grant. In the new era one object stands for all requests of a grant on a transport and endpoint. */
@@ -56,8 +66,8 @@ export class Session implements Caller {
   /** ms since the epoch. */
   readonly createdAt = Date.now();
   logLevel: string | undefined;
-  /** Resource URIs that the client subscribed to (old era). */
-  readonly subscriptions = new Set<string>();
+  /** The resources that the client has subscribed to (old era). */
+  readonly subscriptions: SubscribedUris = new Map();
   /**
    * Old era: where messages go that belong to no request. The transport sets it at once and keeps what it cannot send yet.
    * Undefined in the new era, whose clients listen by `subscriptions/listen`.
@@ -67,8 +77,9 @@ export class Session implements Caller {
   onShown: ((kind: ListKind, digest: string) => void) | undefined;
   /** Aborted when the session is closed. */
   readonly ended = new AbortController();
+  #over = false;
   #lastAsked = 0;
-  readonly #asked = new Map<RequestId, (response: RpcResponse) => void>();
+  readonly #asked = new Map<RequestId, Question>();
 
   constructor(init: SessionInit) {
     this.id = init.id;
@@ -81,6 +92,11 @@ export class Session implements Caller {
     this.clientInfo = init.clientInfo;
   }
 
+  /** True once the session is closed. Asked by every call: reading the signal would cost more. */
+  get over(): boolean {
+    return this.#over;
+  }
+
   /** Asks the client something, on a request's stream (`reply`) or on its own; resolves with the response, an error response when the session ends first. */
   ask(method: string, params: JsonObject | undefined, reply?: Pick<Reply, 'ask'>): Promise<RpcResponse> {
     this.#lastAsked += 1;
@@ -88,7 +104,7 @@ export class Session implements Caller {
     const message: RpcRequest = { jsonrpc: '2.0', id, method };
     if (params !== undefined) message.params = params;
     return new Promise((resolve) => {
-      this.#asked.set(id, resolve);
+      this.#asked.set(id, { reply, resolve });
       if (reply !== undefined) reply.ask(message);
       else if (this.outlet !== undefined) this.outlet(message);
       else
@@ -103,9 +119,16 @@ export class Session implements Caller {
   /** The client's response to something it was asked; unknown and repeated ids are dropped. */
   deliver(response: RpcResponse): void {
     if (response.id === undefined) return;
-    const resolve = this.#asked.get(response.id);
+    const question = this.#asked.get(response.id);
     this.#asked.delete(response.id);
-    resolve?.(response);
+    question?.resolve(response);
+  }
+
+  /** A request has been taken back: what the client was asked on its stream needs no answer. */
+  withdraw(reply: Pick<Reply, 'ask'>): void {
+    const error = { code: rpcCode.internalError, message: 'the request was taken back' };
+    for (const [id, question] of [...this.#asked])
+      if (question.reply === reply) this.deliver({ jsonrpc: '2.0', id, error });
   }
 
   /** Sends a message that belongs to no request. */
@@ -128,6 +151,7 @@ export class Session implements Caller {
       this.deliver({ jsonrpc: '2.0', id, error: { code: rpcCode.internalError, message: 'the client has gone' } });
     }
     this.outlet = undefined;
+    this.#over = true;
     this.ended.abort();
   }
 }

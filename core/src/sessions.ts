@@ -37,6 +37,14 @@ export interface SessionParts {
   readonly report: (error: unknown) => void;
 }
 
+/** Characters of JSON that a client may say of itself: they are kept as long as its session. */
+const maxSelfDescription = 32_768;
+
+function tooMuchToSay(): RefusedRequest {
+  const text = `capabilities and clientInfo have more than ${maxSelfDescription} characters`;
+  return new RefusedRequest(Answer.error(rpcCode.invalidParams, text));
+}
+
 /** All sessions, of every transport. */
 export class Sessions {
   readonly byId = new Map<string, Session>();
@@ -55,6 +63,8 @@ export class Sessions {
 
   /** Opens a session of the old era; see {@link BoardApi.open}. */
   async open({ transport, grant, server, params }: OpenRequest): Promise<{ session: Session; result: JsonObject }> {
+    const { capabilities, clientInfo } = params;
+    if (JSON.stringify([capabilities, clientInfo]).length > maxSelfDescription) throw tooMuchToSay();
     const asked = String(params['protocolVersion']);
     const protocolVersion = (oldVersions as readonly string[]).includes(asked) ? asked : oldVersions[0];
     const session = new Session({
@@ -64,14 +74,14 @@ export class Sessions {
       transport,
       server,
       protocolVersion,
-      capabilities: isObject(params['capabilities']) ? (params['capabilities'] as Capabilities) : {},
-      clientInfo: isObject(params['clientInfo']) ? (params['clientInfo'] as Implementation) : undefined,
+      capabilities: isObject(capabilities) ? (capabilities as Capabilities) : {},
+      clientInfo: isObject(clientInfo) ? (clientInfo as Implementation) : undefined,
     });
-    const { maker, welcome, listeners } = this.#parts;
+    const { maker, welcome, listeners, requests } = this.#parts;
     const view = maker.view(grant, server);
     const result = await welcome.initialize(view, protocolVersion);
     await this.#begin(session);
-    const ear = sessionListener(session, view);
+    const ear = sessionListener(session, view, (ended) => requests.subscriptions.release(ended, session));
     session.onShown = (kind, digest) => ear.known.set(kind, digest);
     listeners.add(ear);
     this.#open.set(session, new Map());
@@ -115,14 +125,23 @@ export class Sessions {
   }
 
   #answer(exchange: Exchange): void {
-    const failed = (error: unknown) => exchange.answer(this.#faultAnswer(error));
+    const failed = (error: unknown) => this.#send(exchange, this.#faultAnswer(error));
     try {
       const discover = exchange.request.method === 'server/discover' && exchange.caller.era === 'new';
       const answer = discover ? this.#discover(exchange) : this.#parts.requests.answer(exchange);
       if (answer instanceof Answer) exchange.answer(answer);
-      else answer.then((found) => exchange.answer(found), failed);
+      else answer.then((found) => this.#send(exchange, found), failed);
     } catch (error) {
       failed(error);
+    }
+  }
+
+  /** Sends an answer where nobody would catch what its transport throws. */
+  #send(exchange: Exchange, answer: Answer): void {
+    try {
+      exchange.answer(answer);
+    } catch (error) {
+      this.#parts.report(error);
     }
   }
 
@@ -169,7 +188,9 @@ export class Sessions {
   }
 
   #sweep(): void {
-    for (const session of this.#stateless.idle(Date.now())) void this.close(session, 'idle');
+    const { listeners, servers } = this.#parts;
+    const inUse = (session: Session) => listeners.listensFor(session) || servers.worksFor(session);
+    for (const session of this.#stateless.idle(Date.now(), inUse)) void this.close(session, 'idle');
   }
 
   /** The answer for a fault: a plugin's is named, our own is reported and told without detail. */

@@ -76,9 +76,12 @@ export class StatelessSessions {
     if (kept !== undefined) this.#remove(session.grant, kept);
   }
 
-  /** Those that nobody has used for a while. */
-  idle(now: number): Session[] {
-    return [...this.#lastUse].flatMap(([session, lastUse]) => (now - lastUse > idle ? [session] : []));
+  /** Those that nobody has used for a while. One that is `inUse`, by a request that goes on and on, is used now. */
+  idle(now: number, inUse: (session: Session) => boolean): Session[] {
+    const old = [...this.#lastUse].flatMap(([session, lastUse]) => (now - lastUse > idle ? [session] : []));
+    const used = new Set(old.filter(inUse));
+    for (const session of used) this.#lastUse.set(session, now);
+    return old.filter((session) => !used.has(session));
   }
 
   #remove(grant: Grant, kept: Kept): void {

@@ -2,28 +2,38 @@
 import type { Answer } from './protocol/answer.ts';
 import { isObject } from './protocol/messages.ts';
 import type { RpcRequest } from './protocol/messages.ts';
+import type { Server } from './server.ts';
 import type { Caller } from './upstream-call.ts';
 
 const extension = 'io.modelcontextprotocol/tasks';
 const maxRemembered = 10_000;
 
-/** Remembers the newest tasks, by grant and task id. */
+/** Remembers the newest tasks, by grant, task id and server. */
 export class TaskRoutes {
-  readonly #servers = new Map<string, string>();
+  /** Servers by grant and task id, the newest last: two servers may give the same id. */
+  readonly #servers = new Map<string, readonly string[]>();
 
   /** Notes the task that an answer created, if it created one. Parses the answer: only for callers that want tasks. */
   learn(grant: string, server: string, caller: Caller, answer: Answer): void {
     const result = answer.message.result;
     const created = caller.era === 'old' ? result?.['task'] : result?.['resultType'] === 'task' ? result : undefined;
     if (!isObject(created) || typeof created['taskId'] !== 'string') return;
+    const id = key(grant, created['taskId']);
+    const others = this.#servers.get(id)?.filter((each) => each !== server) ?? [];
+    this.#servers.delete(id);
     const [oldest] = this.#servers.keys();
     if (this.#servers.size >= maxRemembered && oldest !== undefined) this.#servers.delete(oldest);
-    this.#servers.set(key(grant, created['taskId']), server);
+    this.#servers.set(id, [...others, server]);
   }
 
-  /** The server that runs a task of the grant. */
-  find(grant: string, taskId: unknown): string | undefined {
-    return this.#servers.get(key(grant, String(taskId)));
+  /** The server that runs a task of the grant; the one that gave the id last. */
+  find(grant: string, taskId: string): string | undefined {
+    return this.#servers.get(key(grant, taskId))?.at(-1);
+  }
+
+  /** True when the grant has made a task of this id at this server. */
+  has(grant: string, taskId: string, server: string): boolean {
+    return this.#servers.get(key(grant, taskId))?.includes(server) === true;
   }
 }
 
@@ -31,6 +41,14 @@ export class TaskRoutes {
 export function wantsTask(caller: Caller, request: RpcRequest): boolean {
   if (caller.era === 'old') return request.params?.['task'] !== undefined;
   return caller.capabilities['extensions']?.[extension] !== undefined;
+}
+
+/**
+ * True when a server cannot tell the tasks of one grant from those of another: one connection serves all grants, or, in the new era,
+ * there are no sessions that a task could belong to.
+ */
+export function mixesTasks({ definition, era }: Server): boolean {
+  return definition.isolation === 'shared' || era !== 'old';
 }
 
 function key(grant: string, taskId: string): string {

@@ -11,6 +11,7 @@ import { fold } from './naming.ts';
 import type { Implementation, JsonObject, Tool } from './protocol/messages.ts';
 import { listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
+import { mayUse } from './resource-rules.ts';
 import type { RuleMatcher } from './selectors.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
@@ -29,9 +30,9 @@ export class View {
     this.#maker = maker;
   }
 
-  /** True when the grant's rules let it see an item of a server. */
-  allows(kind: ListKind, server: string, own: string): boolean {
-    return (this.server === undefined || this.server === server) && this.#maker.allows(this.grant, kind, server, own);
+  /** True when the grant's rules let it use a URI of a server, listed or not. */
+  mayUse(server: Server, uri: string): boolean {
+    return (this.server === undefined || this.server === server.name) && mayUse(this.#maker, this.grant, server, uri);
   }
 
   /** True when a listing was made and something has changed since. */

@@ -56,6 +56,8 @@ export interface UpstreamCallInit {
   /** Params as this connection's server shall see them, except that a progress token is replaced by `call.id`. */
   readonly params: JsonObject | undefined;
   readonly caller: Caller;
+  /** Id of the grant in whose name it is made; undefined: the proxy's own. */
+  readonly grant?: string | undefined;
   readonly relay?: CallRelay | undefined;
   /** Definition of the tool that is called: its `x-mcp-header` declarations become `Mcp-Param-*` headers. */
   readonly tool?: Tool | undefined;
@@ -78,6 +80,7 @@ export class UpstreamCall {
   readonly method: string;
   readonly params: JsonObject | undefined;
   readonly caller: Caller;
+  readonly grant: string | undefined;
   readonly tool: Tool | undefined;
   readonly headers: Readonly<Record<string, string>> | undefined;
   /** Settles with the answer; rejects with {@link CallFailure}. */
@@ -101,6 +104,7 @@ export class UpstreamCall {
     this.id = lastId;
     this.method = init.method;
     this.caller = init.caller;
+    this.grant = init.grant;
     this.tool = init.tool;
     this.headers = init.headers;
     this.#relay = init.relay;

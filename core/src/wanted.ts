@@ -5,6 +5,7 @@ import { PlugboardError } from './errors.ts';
 import type { LoadedPlugin } from './loader.ts';
 import { lockFileOf, readLockFile } from './lock-file.ts';
 import type { LockedPlugin } from './lock-file.ts';
+import type { Plugin } from './plugin.ts';
 import { inStartOrder } from './start-order.ts';
 import { isolationOf } from './worker/settings.ts';
 import type { IsolationSettings } from './worker/settings.ts';
@@ -42,7 +43,17 @@ export async function wantedPlugins(config: Config, load: LoadPlugin): Promise<W
   return inStartOrder(wanted);
 }
 
-async function optionsOf(config: Config, entry: PluginEntry, { plugin, check }: LoadedPlugin): Promise<unknown> {
+/** True when callers get nothing without a credential: then a transport may listen where others reach it. */
+export function isProtected({ grants, tools }: Config, plugins: readonly Plugin[]): boolean {
+  const locked =
+    grants.length > 0 ||
+    tools.allow?.length === 0 ||
+    plugins.some(({ provides }) => provides?.includes('authentication'));
+  return locked && (tools.allow ?? []).length === 0;
+}
+
+/** The options of an entry with their defaults; of a plugin in a worker as they are written. Throws PLUGIN_OPTIONS. */
+export async function optionsOf(config: Config, entry: PluginEntry, { plugin, check }: LoadedPlugin): Promise<unknown> {
   if (plugin.options !== undefined && check !== undefined) {
     const problems = await check(entry.options);
     if (problems.length > 0) throw optionsError(config, entry, problems);

@@ -56,7 +56,8 @@ export class Welcome {
   async #introduce(
     view: View,
   ): Promise<{ capabilities: Capabilities; serverInfo: Implementation; instructions: string | undefined }> {
-    const servers = this.#maker.serversOf(view.grant);
+    // What a grant may use nothing of is not there for it, neither its extensions nor why it does not start.
+    const servers = this.#maker.visibleTo(view.grant);
     if (view.server === undefined) {
       return {
         capabilities: withExtensions(everything, servers),

@@ -1,15 +1,11 @@
 // The laws of the board, through the door that transports use: the list is the lock, answers find their callers, faults stay where they are.
 import test from 'ava';
 import fc from 'fast-check';
-import { Denied, definePlugin, z } from '../src/index.ts';
-import type { Plugin, ToolEntry, ToolResult } from '../src/index.ts';
-import { echoServer, startHost, TestClient, until } from './support.ts';
+import { Answer, Denied, definePlugin, z } from '../src/index.ts';
+import type { Grant, JsonObject, Plugin, RpcResponse, ToolEntry, ToolResult } from '../src/index.ts';
+import { echoServer, HandServer, ready, startHost, TestClient, until } from './support.ts';
 
 const toolNames = ['read', 'write', 'delete_all', 'list-items', 'list_items', 'a.b/c'];
-
-async function ready(board: Awaited<ReturnType<typeof startHost>>['board']): Promise<void> {
-  await until(() => board.servers().every(({ state }) => state === 'ready'));
-}
 
 /** A plugin that filters and renames by a table, as a policy plugin would. */
 function reshaping(index: number, hide: readonly string[], rename: Readonly<Record<string, string>>): Plugin {
@@ -353,4 +349,70 @@ test('grants have connections of their own where a server is isolated by task', 
   t.not(eachA, eachA2);
   const client = await TestClient.old(board, board.grants.get('alice'));
   t.is((await client.echo('common_who'))?.lease, 'catalogue');
+});
+
+test('an answer that cannot be written as JSON is answered with an error, in every form', async (t) => {
+  const lists = { 'tools/list': { tools: [{ name: 'deep', inputSchema: { type: 'object' } }] } };
+  const server = new HandServer({ name: 's', lists });
+  const deep = JSON.parse(`${'['.repeat(50_000)}${']'.repeat(50_000)}`) as unknown;
+  const circular: JsonObject = { content: [] };
+  circular['self'] = circular;
+  const { host, board } = await startHost([server.plugin]);
+  t.teardown(() => host.stop());
+  await ready(board);
+  for (const result of [{ content: [], deep }, circular, { content: [], big: 1n }]) {
+    server.answer = () => Answer.result(result);
+    for (const client of [await TestClient.old(board), await TestClient.new(board)]) {
+      const { response } = await client.request('tools/call', { name: 's_deep', arguments: {} }, 7);
+      t.like(response, { id: 7, error: { code: -32603 } });
+      t.regex(response.error?.message ?? '', /^The answer cannot be written as JSON: /);
+    }
+    const answer = Answer.result(result);
+    t.is(answer.binary('id'), answer.encode('id').toString());
+    t.is(Buffer.concat(answer.pieces(1)).toString(), answer.encode(1).toString());
+    t.is((JSON.parse(answer.encode(undefined).toString()) as RpcResponse).id, null as never);
+  }
+});
+
+test('a transport that throws while it is answered is reported, and nobody else notices', async (t) => {
+  const { host, board, lines } = await startHost([echoServer('fs', ['read'])]);
+  t.teardown(() => host.stop());
+  await ready(board);
+  const client = await TestClient.old(board);
+  const answer = () => {
+    throw new Error('the socket is gone');
+  };
+  const params = { name: 'fs_read', arguments: {} };
+  board.handle(
+    client.session,
+    { jsonrpc: '2.0', id: 'lost', method: 'tools/call', params },
+    { answer, notify: () => {}, ask: () => {} },
+  );
+  await until(() => lines.some((line) => line.includes('the socket is gone')));
+  t.truthy(await client.echo('fs_read'));
+});
+
+test('a caller is told of the extensions of the servers that it may use, and of no others', async (t) => {
+  const extensions = (name: string) => ({ extensions: { [`com.example/${name}`]: { tenant: name } } });
+  const servers = ['a', 'b'].map((name) => new HandServer({ name, capabilities: extensions(name) }).plugin);
+  const grants = {
+    alice: { token: 'alice-secret-token-1', tools: { allow: ['a'] } },
+    both: { token: 'both-secret-token-01', tools: { allow: ['*'] } },
+  };
+  const { host, board } = await startHost(servers, { grants });
+  t.teardown(() => host.stop());
+  await ready(board);
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const told = async (grant: Grant) => {
+    const { result } = await board.open({ transport: 'test', grant, server: undefined, params });
+    const discovered = await (await TestClient.new(board, grant)).request('server/discover');
+    const answers = [result, discovered.response.result] as { capabilities: { extensions?: object } }[];
+    return answers.map(({ capabilities }) => Object.keys(capabilities.extensions ?? {}));
+  };
+  t.deepEqual(await told(board.grants.get('alice') as Grant), [['com.example/a'], ['com.example/a']]);
+  t.deepEqual(await told(board.grants.get('both') as Grant), [
+    ['com.example/a', 'com.example/b'],
+    ['com.example/a', 'com.example/b'],
+  ]);
+  t.deepEqual(await told(board.defaultGrant), [[], []]);
 });

@@ -32,7 +32,7 @@ export default definePlugin({ id: 'writer', apiVersion: 1, apply() { mkdirSync('
 test('init finds a folder that is there already', async (t) => {
   const cwd = await folder(t);
   await mkdir(path.join(cwd, 'workspace'));
-  t.regex((await plugboard(['init'], { cwd })).stdout, /\nfound \/.*workspace, the folder that agents work in\n/);
+  t.regex((await plugboard(['init'], { cwd })).stdout, /\ntook the present folder \/.*workspace, the folder that agents work in\n/);
   t.true((await stat(path.join(cwd, 'plugboard.yaml'))).isFile());
 });
 

@@ -102,6 +102,46 @@ test('a file that was broken or has changed is imported anew', async (t) => {
   t.is((await loadPlugin('./mine.js', directory)).plugin.title, 'second');
 });
 
+test('a plugin of several files is imported anew when any of them changes, and then all of it; others are not', async (t) => {
+  const counted = (name: string) => `globalThis.importsOf${name} = (globalThis.importsOf${name} ?? 0) + 1;\n`;
+  const directory = await folder(t, {
+    'mine/package.json': manifest('./dist/index.js'),
+    'mine/dist/index.js': `import { title } from './parts/title.js';\n${source('mine', 'title,')}`,
+    'mine/dist/parts/title.js':
+      "import { createRequire } from 'node:module';\nimport { end } from '../end.js';\nconst require = createRequire(import.meta.url);\nexport const title = require('./start.cjs') + end;\n",
+    'mine/dist/parts/start.cjs': "module.exports = 'one';\n",
+    'mine/dist/end.js': `${counted('End')}export const end = ' end';\n`,
+    'old/package.json': JSON.stringify({ version: '1.0.0', main: './index.cjs' }),
+    'old/index.cjs': `const { definePlugin } = require('./define.cjs');\nexports.default = definePlugin(require('./title'));\n`,
+    'old/define.cjs': `exports.definePlugin = (title) => ({ id: 'old', apiVersion: 1, title, apply() {}, [Symbol.for('plugboard.plugin')]: true });\n`,
+    'old/title.js': "module.exports = 'one';\n",
+    'other.js': `import './shared.js';\n${source('other')}`,
+    'shared.js': counted('Shared'),
+  });
+  const load = () => Promise.all(['./mine', './old', './other.js'].map((key) => loadPlugin(key, directory)));
+  const globals = globalThis as Record<string, unknown>;
+  const first = await load();
+  t.deepEqual(
+    first.map(({ plugin: { title } }) => title),
+    ['one end', 'one', undefined],
+  );
+  t.deepEqual(
+    (await load()).map(({ plugin }) => plugin),
+    first.map(({ plugin }) => plugin),
+  );
+  for (const title of ['two', 'three']) {
+    await writeFile(path.join(directory, 'mine/dist/parts/start.cjs'), `module.exports = '${title}';\n`);
+    await writeFile(path.join(directory, 'mine/dist/end.js'), `${counted('End')}export const end = ' of ${title}';\n`);
+    await writeFile(path.join(directory, 'old/title.js'), `module.exports = '${title}';\n`);
+    const [mine, old, other] = await load();
+    t.is(mine?.plugin.title, `${title} of ${title}`);
+    t.is(old?.plugin.title, title);
+    t.is(other?.plugin, first[2]?.plugin);
+  }
+  t.is(globals['importsOfEnd'], 3);
+  t.is(globals['importsOfShared'], 1);
+});
+
 test('what is not there is told with what was tried and what is near', async (t) => {
   const directory = await folder(t, { 'node_modules/@plugboard/filesystem/package.json': manifest('./none.js') });
   const missing = await refused(t, 'filesytem', directory);
@@ -123,6 +163,14 @@ test('a package is found from the core’s own place too', async (t) => {
     error.message.includes(path.resolve(new URL('../../../node_modules', import.meta.url).pathname)),
     error.message,
   );
+});
+
+test('a syntax error is told with its file and line, also in a module that the entry imports', async (t) => {
+  const directory = await folder(t, {
+    'entry.mjs': "import './parts.mjs';\n",
+    'parts.mjs': 'export const a = 1;\nexport const b = {\n  c: ;\n};\n',
+  });
+  t.regex((await refused(t, './entry.mjs', directory)).message, /from .*entry\.mjs: .*parts\.mjs:3: Unexpected token/);
 });
 
 test('what is no plugin of this contract is refused with the reason', async (t) => {

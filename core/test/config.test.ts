@@ -352,7 +352,7 @@ test('a plugin’s options are checked by its schema, with places in the file', 
     [
       'plugboard.yaml:3:5: plugins.http.port: expected number, received string',
       'plugboard.yaml:4:5: plugins.http: unknown key "prot" (known: host, port, tls; nearest: port)',
-      'plugboard.yaml:5:5: plugins.http.tls.cert: expected string, received undefined',
+      'plugboard.yaml:5:5: plugins.http.tls.cert: is missing (expected string)',
       'plugboard.yaml:5:12: plugins.http.tls: unknown key "crt" (known: cert; nearest: cert)',
     ].sort(),
   );
@@ -379,7 +379,7 @@ test('files that are no configuration are refused, and end nothing', async (t) =
     brackets: ['['.repeat(500_000), /nested too deeply/],
     dashes: ['- '.repeat(300_000), /nested too deeply/],
     large: [`name: ${'x'.repeat(1024 * 1024)}`, /1048582 bytes \(at most 1048576\)/],
-    twice: ['name: a\nname: b', /plugboard\.yaml:2:1: Map keys must be unique/],
+    twice: ['name: a\nname: b', /plugboard\.yaml:2:1: the key name stands here a second time/],
     several: ['name: a\n---\nname: b', /plugboard\.yaml:.*multiple documents/],
     broken: ['a: [1,\nb: }', /plugboard\.yaml:2:4: /],
   };
@@ -394,6 +394,7 @@ test('files that are no configuration are refused, and end nothing', async (t) =
   t.is(missing.code, 'CONFIG_NOT_FOUND');
   const unreadable = await t.throwsAsync(loadConfig(directory), { instanceOf: PlugboardError });
   t.is(unreadable.code, 'CONFIG_UNREADABLE');
+  t.regex(unreadable.message, /is a folder: name the file in it/);
 });
 
 test('every key of the schema is described, for the reference page', (t) => {

@@ -136,6 +136,65 @@ test('.mcp.json: entries in our format, references instead of secrets, and what 
   for (const secret of secrets) t.false(json.stdout.includes(secret), secret);
 });
 
+test('passwords in addresses become references wherever an address stands', async (t) => {
+  const words = [
+    'pw123456',
+    'p@ss-word',
+    'q-q-q-q',
+    'env-secret',
+    'mixed-one',
+    'header-word',
+    'srv-word',
+    'user:80/80',
+  ];
+  const args = [
+    'postgres://u:pw123456@h/db',
+    '--dsn=postgres://u:p@ss-word@h/db',
+    'https://example.com/?api_key=q-q-q-q&x=1',
+    'http://example.com:8080/@scope/x',
+    'https://example.com/a@b',
+    'redis://:user:80/80@h',
+  ];
+  const env = {
+    DATABASE_URL: 'mysql://root:env-secret@db.example.com:3306/shop',
+    MIXED: 'postgres://u:mixed-one@${DB_HOST}/db',
+    CLUSTER: 'mongodb+srv://u:srv-word@a.example.com,b.example.com/?retry=1',
+    PLAIN: 'https://example.com/u:v',
+  };
+  const headers = { 'X-Back': 'http://u:header-word@h/' };
+  const mcpServers = {
+    db: { command: 'x', args, env },
+    far: { type: 'http', url: 'https://example.com/mcp', headers },
+  };
+  const { run: imports } = await stand(t, { '.mcp.json': { mcpServers } });
+  const { code, stdout, stderr } = await imports('.mcp.json');
+  t.is(code, 0, stderr);
+  for (const word of words) t.false((stdout + stderr).includes(word), word);
+  t.deepEqual(parse(stdout), {
+    mcpServers: {
+      db: {
+        command: 'x',
+        args: [
+          'postgres://u:${env:DB_PASSWORD}@h/db',
+          '--dsn=postgres://u:${env:DB_PASSWORD_2}@h/db',
+          'https://example.com/?api_key=${env:DB_API_KEY}&x=1',
+          'http://example.com:8080/@scope/x',
+          'https://example.com/a@b',
+          'redis://:${env:DB_PASSWORD_3}@h',
+        ],
+        env: {
+          DATABASE_URL: 'mysql://root:${env:DATABASE_URL_PASSWORD}@db.example.com:3306/shop',
+          MIXED: 'postgres://u:${env:MIXED_PASSWORD}@${env:DB_HOST}/db',
+          CLUSTER: 'mongodb+srv://u:${env:CLUSTER_PASSWORD}@a.example.com,b.example.com/?retry=1',
+          PLAIN: 'https://example.com/u:v',
+        },
+      },
+      far: { type: 'http', url: 'https://example.com/mcp', headers: { 'X-Back': 'http://u:${env:FAR_PASSWORD}@h/' } },
+    },
+  });
+  t.regex(stderr, /set DATABASE_URL_PASSWORD in the environment of the proxy; its value stands at \.mcp\.json:\d+:\d+/);
+});
+
 test('servers-config.json of Toolman, in the forms that it has had', async (t) => {
   const { run: imports } = await stand(t, {
     'servers-config.json': {
@@ -294,7 +353,7 @@ test('unknown keys and what has no counterpart are refused with the place', asyn
         /mcpServers\[" "\]: must be a name/,
       ],
     ],
-    ['e.json', {}, 1, [/e\.json:1:\d+: .*unique/i]],
+    ['e.json', {}, 1, [/e\.json:1:\d+: .*a second time/i]],
     ['f.json', {}, 1, [/f\.json: has none of the keys mcpServers, servers, remoteTools/]],
     ['f.json', { as: 'mcp' }, 1, [/unknown key "tools" \(known: mcpServers/]],
     ['f.json', { as: 'toml' }, 2, [/--as: there is no format "toml" \(known: mcp, servers-config, client-config\)/]],

@@ -1,63 +1,9 @@
 // Servers that misbehave: slow, dead, dying, storming. The others and their clients must not notice.
 import test from 'ava';
-import { Answer, CallFailure, definePlugin, gone } from '../src/index.ts';
-import type { Connection, ConnectionEvents, Plugin, ServerDefinition, UpstreamCall } from '../src/index.ts';
+import { Answer, CallFailure, definePlugin, gone, localServer, localTool, z } from '../src/index.ts';
+import type { UpstreamCall } from '../src/index.ts';
+import { Puppet } from './puppet.ts';
 import { echoServer, startHost, TestClient, until } from './support.ts';
-
-/** A hand-made server whose every connection and call the test holds in its hands. */
-class Puppet {
-  readonly events: ConnectionEvents[] = [];
-  readonly calls: UpstreamCall[] = [];
-  tools = ['one'];
-  lists = 0;
-  opened = 0;
-  closed = 0;
-  failing: string | undefined;
-  readonly definition: ServerDefinition;
-
-  constructor(name: string, overrides: Partial<ServerDefinition> = {}) {
-    this.definition = {
-      name,
-      kind: 'puppet',
-      isolation: 'task',
-      open: (_key, events) => this.#open(events),
-      ...overrides,
-    };
-  }
-
-  get plugin(): Plugin {
-    return definePlugin({
-      id: `puppet-${this.definition.name}`,
-      apiVersion: 1,
-      apply: ({ servers }) => servers.register(this.definition),
-    });
-  }
-
-  async #open(events: ConnectionEvents): Promise<Connection> {
-    if (this.failing !== undefined) throw new Error(this.failing);
-    this.opened += 1;
-    this.events.push(events);
-    return {
-      era: 'old',
-      info: {
-        protocolVersion: '2025-11-25',
-        capabilities: { tools: { listChanged: true } },
-        serverInfo: { name: 'puppet', version: '1' },
-      },
-      send: (call) => {
-        if (call.method !== 'tools/list') {
-          this.calls.push(call);
-          return;
-        }
-        this.lists += 1;
-        call.resolve(Answer.result({ tools: this.tools.map((name) => ({ name, inputSchema: { type: 'object' } })) }));
-      },
-      notify: () => {},
-      listen: () => {},
-      close: async () => void (this.closed += 1),
-    };
-  }
-}
 
 test('a server that never starts holds up nobody and is announced when it comes', async (t) => {
   let start!: () => void;
@@ -217,4 +163,24 @@ test('connections end with the sessions and servers that own them', async (t) =>
   t.is(board.servers()[0]?.leases, 0);
   await host.stop();
   t.is(puppet.closed, 2);
+});
+
+test('arguments that are missing or unknown are told in words, one by one', async (t) => {
+  const tool = localTool({
+    name: 'put',
+    description: 'Puts it there.',
+    input: z.strictObject({ path: z.string(), count: z.int() }),
+    run: () => ({ content: [] }),
+  });
+  const server = localServer({ name: 'files', version: '1', isolation: 'shared', tools: [tool], open: () => ({}) });
+  const plugin = definePlugin({ id: 'files', apiVersion: 1, apply: ({ servers }) => servers.register(server) });
+  const { host, board } = await startHost([plugin]);
+  t.teardown(() => host.stop());
+  const client = await TestClient.old(board);
+  await until(async () => (await client.toolNames()).length > 0);
+  const { response } = await client.request('tools/call', { name: 'files_put', arguments: { count: 'x' } });
+  t.regex(
+    JSON.stringify(response.result),
+    /Invalid arguments for tool put: path: is missing \(expected string\); count: expected number, received string/,
+  );
 });

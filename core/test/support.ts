@@ -1,17 +1,21 @@
 // What the core's tests share: a host made of given plugins, and clients of both eras that speak to its board as a transport would.
-import { configFrom, definePlugin, Host, localServer, localTool, z } from '../src/index.ts';
+import { Answer, configFrom, definePlugin, Host, localServer, localTool, z } from '../src/index.ts';
 import type {
-  Answer,
   BoardApi,
   Capabilities,
+  ConnectionEvents,
   Grant,
   JsonObject,
+  ListenFilter,
   Log,
   Plugin,
   Reply,
   RpcMessage,
+  RpcNotification,
   RpcResponse,
+  ServerDefinition,
   Session,
+  UpstreamCall,
 } from '../src/index.ts';
 
 /** A log that keeps its lines. */
@@ -97,6 +101,13 @@ export interface Exchanged {
   readonly stream: readonly RpcMessage[];
 }
 
+/** One `subscriptions/listen` stream of a test client. */
+export interface TestStream {
+  readonly heard: readonly RpcNotification[];
+  readonly answers: readonly Answer[];
+  leave(): void;
+}
+
 /** A client that speaks to the board as a transport does. */
 export class TestClient {
   readonly board: BoardApi;
@@ -160,6 +171,20 @@ export class TestClient {
     });
   }
 
+  /** New era: opens a stream of change notices. */
+  listen(notifications: JsonObject): TestStream {
+    const heard: RpcNotification[] = [];
+    const answers: Answer[] = [];
+    const id = `listen-${(this.#lastId += 1)}`;
+    const exchange = this.board.handle(
+      this.session,
+      { jsonrpc: '2.0', id, method: 'subscriptions/listen', params: { notifications } },
+      { answer: (answer) => void answers.push(answer), notify: (message) => void heard.push(message), ask: () => {} },
+      { protocolVersion: '2026-07-28', capabilities: this.capabilities, clientInfo: undefined, logLevel: undefined },
+    );
+    return { heard, answers, leave: () => exchange.cancel('the client has gone') };
+  }
+
   /** Names of the tools that the client sees. */
   async toolNames(): Promise<string[]> {
     const { response } = await this.request('tools/list');
@@ -192,4 +217,85 @@ export async function until(holds: () => boolean | Promise<boolean>, limit = 10_
     if (Date.now() > deadline) throw new Error(`it did not hold within ${limit} ms: ${holds.toString()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
+}
+
+/** What a {@link HandServer} is made of. */
+export interface HandServerInit extends Partial<ServerDefinition> {
+  readonly name: string;
+  readonly era?: 'old' | 'new';
+  /** What `server/discover` or `initialize` says beside lists. */
+  readonly capabilities?: Capabilities;
+  /** The results of its list methods; others are empty. */
+  readonly lists?: Readonly<Record<string, JsonObject>>;
+}
+
+/** A server made by hand: it notes what it is asked and told, and answers as the test says. */
+export class HandServer {
+  readonly calls: UpstreamCall[] = [];
+  /** New era: what it was asked to tell of, the newest last. */
+  readonly filters: ListenFilter[] = [];
+  readonly events: ConnectionEvents[] = [];
+  /** Its answer to anything but lists; undefined: none. */
+  answer: (call: UpstreamCall) => Answer | undefined = () => Answer.result({});
+  /** Waited for before a connection for callers is there. */
+  opening: () => Promise<unknown> = () => Promise.resolve();
+  readonly definition: ServerDefinition;
+  readonly #era: 'old' | 'new';
+
+  constructor({ name, era = 'old', capabilities = {}, lists = {}, ...rest }: HandServerInit) {
+    this.#era = era;
+    const send = (call: UpstreamCall) => {
+      if (call.method.endsWith('/list') && call.method !== 'tasks/list') {
+        const empty = { tools: [], resources: [], resourceTemplates: [], prompts: [] };
+        call.resolve(Answer.result({ ...empty, ...lists[call.method] }));
+        return;
+      }
+      this.calls.push(call);
+      const answer = this.answer(call);
+      if (answer !== undefined) call.resolve(answer);
+    };
+    const info = {
+      protocolVersion: era === 'old' ? '2025-11-25' : '2026-07-28',
+      capabilities: { tools: {}, resources: { subscribe: true }, prompts: {}, ...capabilities },
+      serverInfo: { name, version: '1' },
+    };
+    const listen = (filter: ListenFilter) => void this.filters.push(filter);
+    this.definition = {
+      name,
+      kind: 'hand-made',
+      isolation: 'task',
+      asks: false,
+      open: async ({ kind }, events) => {
+        if (kind !== 'catalogue') await this.opening();
+        this.events.push(events);
+        return { era, info, send, notify: () => {}, listen, close: async () => {} };
+      },
+      ...rest,
+    };
+  }
+
+  get plugin(): Plugin {
+    return definePlugin({
+      id: `hand-${this.definition.name}`,
+      apiVersion: 1,
+      apply: ({ servers }) => servers.register(this.definition),
+    });
+  }
+
+  /** The URIs of its calls of a method. */
+  uris(method: string): unknown[] {
+    return this.calls.flatMap((call) => (call.method === method ? [call.params?.['uri']] : []));
+  }
+
+  /** Tells of a changed resource where it was asked to: on the connections of callers, in the new era on the first. */
+  updated(uri: string): void {
+    const message = { jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } } as const;
+    const asked = this.#era === 'new' || this.events.length === 1 ? this.events.slice(0, 1) : this.events.slice(1);
+    for (const events of asked) events.notification(message);
+  }
+}
+
+/** Resolves when all servers of a board are up. */
+export function ready(board: BoardApi): Promise<void> {
+  return until(() => board.servers().every(({ state }) => state === 'ready'));
 }

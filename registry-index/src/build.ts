@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import { buildIndex, indexText } from './build-index.ts';
 import { packageFolder, readEntries } from './entry-files.ts';
 import { renderPage } from './page.ts';
+import { runAsProgram, UsageError } from './program.ts';
 
 const usage = `node registry-index/dist/src/build.js [--entries] [--local] [--registry URL] [--only ID,ID] [--out FOLDER]
   --entries       the entries alone, without versions of plugins: takes no time
@@ -39,7 +40,7 @@ async function main(): Promise<void> {
     },
   });
   if (!values.entries && !values.local && values.registry === undefined)
-    throw new Error(`give --entries, --local, --registry URL, or several\n${usage}`);
+    throw new UsageError('give --entries, --local, --registry URL, or several');
   const entries = await readEntries();
   const only = values.only?.split(',');
   const chosen = { ...entries, plugins: entries.plugins.filter(({ id }) => only === undefined || only.includes(id)) };
@@ -56,9 +57,4 @@ async function main(): Promise<void> {
   );
 }
 
-if (process.argv[1] !== undefined && import.meta.filename === path.resolve(process.argv[1])) {
-  main().catch((error: unknown) => {
-    console.error(`build: ${error instanceof Error ? error.message : String(error)}`);
-    process.exitCode = 1;
-  });
-}
+await runAsProgram(import.meta.filename, usage, main);

@@ -9,7 +9,11 @@ import { checkPackage } from './check-entry.ts';
 import { checkEntryFiles, readEntryFiles } from './entry-files.ts';
 import type { EntryFile } from './entry-files.ts';
 import { pluginEntrySchema } from './plugin-entry.ts';
+import { runAsProgram, UsageError } from './program.ts';
 import { renderSchemas, schemaProblems } from './schema-files.ts';
+
+const usage = `node registry-index/dist/src/check.js [--package FOLDER]…
+  --package FOLDER  also checks the package of a plugin that is there; it may be named several times`;
 
 /** Checks the package of an entry. Returns one sentence for each problem. */
 export async function checkPackageFolder(entry: { id: string; package: string }, folder: string): Promise<string[]> {
@@ -25,9 +29,10 @@ export async function checkPackageFolder(entry: { id: string; package: string },
 async function checkPackages(files: readonly EntryFile[], elsewhere: readonly string[]): Promise<string[]> {
   const folders = await workspaceFolders();
   for (const folder of elsewhere) {
-    const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as {
-      plugboard?: { id?: string };
-    };
+    const text = await readFile(path.join(folder, 'package.json'), 'utf8').catch((error: Error) => {
+      throw new UsageError(`--package ${folder}: ${error.message}`);
+    });
+    const manifest = JSON.parse(text) as { plugboard?: { id?: string } };
     folders.set(manifest.plugboard?.id ?? path.basename(folder), path.resolve(folder));
   }
   const problems: string[] = [];
@@ -54,4 +59,4 @@ async function main(): Promise<void> {
   process.exitCode = problems.length === 0 ? 0 : 1;
 }
 
-if (process.argv[1] !== undefined && import.meta.filename === path.resolve(process.argv[1])) await main();
+await runAsProgram(import.meta.filename, usage, main);

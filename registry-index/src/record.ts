@@ -5,9 +5,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { packageFolder } from './entry-files.ts';
+import { entryText } from './entry-text.ts';
 import { listStdioTools } from './list-tools.ts';
 import { toMcpServersEntry } from './mcp-servers-entry.ts';
 import { installPackages } from './npm.ts';
+import { runAsProgram, UsageError } from './program.ts';
 import { serverEntrySchema } from './server-entry.ts';
 import type { ServerEntry, StdioStart } from './server-entry.ts';
 import { summarizeTools } from './tool-summary.ts';
@@ -85,25 +87,35 @@ async function main(): Promise<void> {
     allowPositionals: true,
     options: { value: { type: 'string', multiple: true, default: [] }, folder: { type: 'string' } },
   });
-  if (positionals.length === 0) throw new Error(usage);
+  if (positionals.length === 0) throw new UsageError('name a server');
+  const pairs = values.value.map((pair) => {
+    const cut = pair.indexOf('=');
+    if (cut < 1) throw new UsageError(`--value ${pair}: write NAME=TEXT`);
+    return [pair.slice(0, cut), pair.slice(cut + 1)] as const;
+  });
   const folder = values.folder ?? (await mkdtemp(path.join(tmpdir(), 'plugboard-record-')));
-  const pairs = values.value.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]);
-  for (const id of positionals) {
-    const file = path.join(packageFolder(), 'servers', `${id}.json`);
-    const { $schema, ...given } = JSON.parse(await readFile(file, 'utf8')) as { $schema?: string };
-    try {
-      const recorded = await record(serverEntrySchema.parse(given), {
-        values: Object.fromEntries(pairs) as Record<string, string>,
-        folder,
-      });
-      await writeFile(file, `${JSON.stringify({ $schema, ...recorded }, undefined, 2)}\n`);
-      console.log(`${id}: ${recorded.tools?.length} tools`);
-    } catch (error) {
-      console.error(`${id}: ${(error as Error).message}`);
-      process.exitCode = 1;
-    }
+  try {
+    for (const id of positionals) await recordEntry(id, { values: Object.fromEntries(pairs), folder });
+  } finally {
+    if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
   }
-  if (values.folder === undefined) await rm(folder, { recursive: true, force: true });
 }
 
-if (process.argv[1] !== undefined && import.meta.filename === path.resolve(process.argv[1])) await main();
+/** Records one server into its file; a failure is told and is the program's exit code. */
+async function recordEntry(id: string, settings: Settings): Promise<void> {
+  const file = path.join(packageFolder(), 'servers', `${id}.json`);
+  try {
+    const text = await readFile(file, 'utf8').catch(() => {
+      throw new Error(`there is no ${file}: write the entry first`);
+    });
+    const { $schema, ...given } = JSON.parse(text) as { $schema?: string };
+    const recorded = await record(serverEntrySchema.parse(given), settings);
+    await writeFile(file, entryText({ $schema, ...recorded }));
+    console.log(`${id}: ${recorded.tools?.length} tools`);
+  } catch (error) {
+    console.error(`${id}: ${(error as Error).message}`);
+    process.exitCode = 1;
+  }
+}
+
+await runAsProgram(import.meta.filename, usage, main);

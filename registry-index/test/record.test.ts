@@ -1,11 +1,15 @@
 // Recording tools: a real server is started and asked, and what the catalogue says of the servers that are installed here is what they list.
+import { execFile } from 'node:child_process';
 import { createRequire } from 'node:module';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { summarizeTools } from '../src/index.ts';
-import { readEntries } from '../src/entry-files.ts';
+import { packageFolder, readEntries } from '../src/entry-files.ts';
+import { entryText } from '../src/entry-text.ts';
 import { listStdioTools } from '../src/list-tools.ts';
 
 const { servers } = await readEntries();
@@ -92,4 +96,39 @@ test('a description is kept to a line', (t) => {
     ['write', 'destructive'],
   );
   t.is(summarizeTools([{ name: 'c' }])[0]?.categories, undefined);
+});
+
+test('an entry is written as it stands in its file', (t) => {
+  const folder = path.join(packageFolder(), 'servers');
+  for (const name of readdirSync(folder)) {
+    const text = readFileSync(path.join(folder, name), 'utf8');
+    t.is(entryText(JSON.parse(text) as object), text, name);
+  }
+});
+
+test('the programs say how they are used, and leave nothing behind when they fail', async (t) => {
+  const temporary = mkdtempSync(path.join(tmpdir(), 'plugboard-programs-'));
+  t.teardown(() => rmSync(temporary, { recursive: true, force: true }));
+  const run = async (name: string, ...args: string[]) => {
+    const program = fileURLToPath(new URL(`../src/${name}.js`, import.meta.url));
+    const env = { ...process.env, TMPDIR: temporary };
+    return await promisify(execFile)(process.execPath, [program, ...args], { env }).then(
+      ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, stdout, stderr }),
+    );
+  };
+  for (const name of ['record', 'check', 'build']) {
+    const help = await run(name, '--help');
+    t.is(help.code, 0);
+    t.regex(help.stdout, new RegExp(`^node registry-index/dist/src/${name}\\.js`));
+    const wrong = await run(name, '--nonsense');
+    t.is(wrong.code, 2);
+    t.regex(wrong.stderr, /--nonsense/);
+    t.notRegex(wrong.stderr, /^ +at /m);
+  }
+  t.is((await run('record')).code, 2);
+  const unknown = await run('record', 'no-such-server');
+  t.is(unknown.code, 1);
+  t.regex(unknown.stderr, /^no-such-server: there is no .*no-such-server\.json/);
+  t.deepEqual(readdirSync(temporary), []);
 });

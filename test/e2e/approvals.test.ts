@@ -10,14 +10,15 @@ import { clientFor, folderFor, proxyFor, scripted } from './support/stand.ts';
 interface Approved {
   readonly code: number;
   readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** Runs `plugboard approve`. */
 async function approve(configFile: string, ...args: string[]): Promise<Approved> {
   const { command, args: start } = commandLine('approve', '--config', configFile, ...args);
   return await promisify(execFile)(command, start).then(
-    ({ stdout }) => ({ code: 0, stdout }),
-    (error: { code: number; stdout: string }) => ({ code: error.code, stdout: error.stdout }),
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    ({ code, stdout, stderr }: Approved) => ({ code, stdout, stderr }),
   );
 }
 
@@ -31,9 +32,15 @@ test('a tool that was changed or added after the approval is hidden and not call
   const lists = () => Promise.all(clients.map((client) => client.toolNames()));
   for (const names of await lists()) t.true(names.includes('pinned_echo'));
 
-  await until(
-    'the tools are known to the command line',
-    async () => (await approve(proxy.configFile, '--json', 'pinned')).code === 0,
+  const first = await until('the tools are known to the command line', async () => {
+    const shown = await approve(proxy.configFile);
+    return shown.code === 0 && shown;
+  });
+  t.regex(first.stderr, /nothing of pinned, free is approved yet: `\S.* approve SERVER`, or --all/);
+  t.is((await approve(proxy.configFile, '--json', 'pinned')).code, 0);
+  t.regex(
+    (await approve(proxy.configFile)).stderr,
+    /every approved tool is as it was; nothing of free is approved yet/,
   );
   const lock = JSON.parse(await readFile(path.join(proxy.folder, 'plugboard.lock'), 'utf8')) as {
     servers: Record<string, { tools: Record<string, string> }>;
@@ -63,7 +70,16 @@ test('a tool that was changed or added after the approval is hidden and not call
   t.regex(shown, /-\s+"description": "Says what it is told\."/);
   t.regex(shown, /\+\s+"description": "Says what it is told\. Also send/);
 
-  t.is((await approve(proxy.configFile, 'pinned')).code, 0);
+  const { command, args } = commandLine('servers', '--config', proxy.configFile, '--port', new URL(proxy.url).port);
+  const listed = await promisify(execFile)(command, args);
+  t.regex(listed.stdout, /pinned +ready +\d+ +1\b/, 'what is held back is counted');
+  t.regex(listed.stderr, /`\S.* approve pinned`/);
+  t.is((await approve(proxy.configFile, '--check', 'pinned')).code, 1, 'a check approves nothing');
+
+  const approving = await approve(proxy.configFile, 'pinned');
+  t.is(approving.code, 0);
+  t.regex(approving.stdout, /pinned: \d+ tools approved, 1 of them new or changed/);
+  t.notRegex(approving.stderr, /held back|differ/);
   await until('the approved tool is back', async () => (await lists()).every((names) => names.includes('pinned_echo')));
   t.is((await clients[0]?.call('pinned_echo', { n: 1 }))?.text, '{"n":1}');
 });

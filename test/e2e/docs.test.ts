@@ -5,6 +5,7 @@ import { cpSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { commandLine, until } from '@plugboard/test-kit';
 import type { ProxyProcess } from '@plugboard/test-kit';
@@ -107,6 +108,7 @@ async function withPlugins(t: ExecutionContext, config: JsonObject | string): Pr
   const folder = await workFolder(t);
   for (const { language, file, text } of blocksOf(writing))
     if (language === 'js' && file !== '') await writeFile(path.join(folder, file), text);
+  await mkdir(path.join(folder, 'workspace'));
   const proxy = await proxyFor(t, config, { folder });
   await proxy.ready();
   return proxy;
@@ -124,7 +126,7 @@ test('the first plugin of the page works in as many lines as it says, and hides 
     const args = { path: 'written.txt', content: 'no' };
     await t.throwsAsync(client.call('filesystem_write_file', args), { message: /Unknown tool: filesystem_write_file/ });
   }
-  t.false(existsSync(path.join(proxy.folder, 'written.txt')));
+  t.deepEqual(readdirSync(path.join(proxy.folder, 'workspace')), []);
   // A misspelt option of a plugin is refused by its schema.
   await proxy.configure((config?.text ?? '').replace('tools:', 'tool:'));
   await proxy.logged(/the running one stays.*unknown key.*tool/s);
@@ -217,9 +219,12 @@ test('the commands about the demo do what they say, typed as they stand there', 
   t.truthy(tour);
   const client = await rawClient('old', proxy.url);
   t.true((await client.toolNames()).includes('filesystem_write_file'));
-  await proxy.configure(`${demo}\ntools:\n  ${tour?.[1]}\n`);
+  // Under the key that stands in the demo's file.
+  const [, deny = '', key = ''] = tour ?? [];
+  t.true(demo.includes(`\n${key}\n`));
+  await proxy.configure(demo.replace(`\n${key}\n`, `\n${key}\n  ${deny}\n`));
   await until('the tool is gone', async () => !(await client.toolNames()).includes('filesystem_write_file'));
-  await proxy.configure(`${demo}\ntools:\n  ${tour?.[1]?.replace('deny', 'denny')}\n`);
+  await proxy.configure(demo.replace(`\n${key}\n`, `\n${key}\n  ${deny.replace('deny', 'denny')}\n`));
   await proxy.logged(/unknown key \\?"denny\\?".*nearest: deny/s);
   t.false((await client.toolNames()).includes('filesystem_write_file'));
 });
@@ -246,6 +251,44 @@ test('the examples of docs/cli.md call what they say, typed as they stand there'
     (JSON.parse(stdout) as { entities: { name: string }[] }).entities.map(({ name }) => name),
     ['Ada', 'Grace'],
   );
+});
+
+test('the command is linked from a clone as the page says, and works in any folder', async (t) => {
+  t.timeout(180_000);
+  const base = await mkdtemp(path.join(tmpdir(), 'plugboard-linked-'));
+  t.teardown(() => rm(base, { recursive: true, force: true }));
+  const prefix = path.join(base, 'prefix');
+  const folder = path.join(base, 'any');
+  await mkdir(folder);
+  const env = {
+    PATH: `${path.join(prefix, 'bin')}${path.delimiter}${process.env['PATH'] ?? ''}`,
+    HOME: base,
+    npm_config_prefix: prefix,
+    npm_config_offline: 'true',
+  };
+  const [link] = commandsOf('docs/getting-started.md', /npm link/);
+  t.is(link, '(cd core && npm link)');
+  const run = (line: string, cwd: string) =>
+    new Promise<Typed>((resolve) => {
+      execFile('sh', ['-c', line], { cwd, env }, (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code ?? -1), stdout, stderr });
+      });
+    });
+  const linked = await run(link ?? '', root);
+  t.is(linked.code, 0, linked.stderr);
+  for (const line of ['npx plugboard init', 'plugboard list']) {
+    const { code, stderr } = await run(line, folder);
+    t.is(code, 0, `${line}: ${stderr}`);
+  }
+  t.true(existsSync(path.join(folder, 'plugboard.yaml')) && existsSync(path.join(folder, 'workspace')));
+});
+
+test('which Node is needed is said once, the same everywhere', (t) => {
+  const said = [...pages.map(read), readFileSync(path.join(root, '.ci', 'bootstrap.mjs'), 'utf8')].flatMap((text) =>
+    [...text.matchAll(/\(([\d, and or]+) are recommended\)/g)].map(([, versions]) => versions),
+  );
+  t.true(said.length >= 3);
+  t.deepEqual([...new Set(said)], ['22 or 24']);
 });
 
 test('init, doctor, up: a configuration of one’s own, and all that it comments out', async (t) => {
@@ -302,6 +345,16 @@ for (const { page, line, text, file } of configurations) {
     t.deepEqual(wrong, []);
   });
 }
+
+test('the README names every key of the configuration', (t) => {
+  const keys = [...read('docs/configuration.md').matchAll(/^\| `(\w+)` \|/gm)].map(([, key]) => key ?? '');
+  const named = read('README.md').split('## Configuration')[1]?.split('\n## ')[0] ?? '';
+  t.true(keys.length >= 10);
+  t.deepEqual(
+    keys.filter((key) => !named.includes(`\`${key}\``)),
+    [],
+  );
+});
 
 test('JSON in the pages is JSON', (t) => {
   for (const { page, line, language, text } of blocks) {

@@ -1,13 +1,13 @@
 // The guides docs/tasks.md and docs/plugins.md, taken at their word: their commands are typed as they stand there, one after the other, against a proxy.
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { commandLine } from '@plugboard/test-kit';
 import type { ProxyProcess } from '@plugboard/test-kit';
 import test from 'ava';
 import { parse } from 'yaml';
-import { clientFor, proxyFor, root } from './support/stand.ts';
+import { clientFor, folderFor, proxyFor, root } from './support/stand.ts';
 
 interface Ran {
   readonly code: number;
@@ -28,7 +28,7 @@ async function commands(page: string): Promise<string[]> {
 }
 
 /** Types a line in the proxy's folder, through a shell as a reader would. */
-async function type(line: string, proxy: ProxyProcess): Promise<Ran> {
+async function type(line: string, proxy: Pick<ProxyProcess, 'folder'>): Promise<Ran> {
   const { command, args } = commandLine();
   const script = line.replace(/^plugboard /, `'${command}' '${args[0] ?? ''}' `);
   const env = { PATH: process.env['PATH'] ?? '', HOME: proxy.folder };
@@ -44,14 +44,17 @@ async function type(line: string, proxy: ProxyProcess): Promise<Ran> {
 test('docs/tasks.md: a task is applied, changed while an agent works, rendered and deleted', async (t) => {
   const [configuration] = await blocks('tasks.md', 'yaml');
   const [task] = (await blocks('tasks.md', 'yaml')).filter(({ file }) => file === 'task.yaml');
-  const proxy = await proxyFor(t, parse(configuration?.text ?? '') as never, {
-    files: { 'task.yaml': task?.text ?? '' },
-  });
-  await mkdir(path.join(proxy.folder, 'tasks'), { recursive: true });
+  const folder = await folderFor(t);
+  const [first = '', up, ...lines] = await commands('tasks.md');
+  t.is((await type(first, { folder })).code, 0);
+  t.is(up, 'plugboard up');
+  const files = { 'task.yaml': task?.text ?? '' };
+  const proxy = await proxyFor(t, parse(configuration?.text ?? '') as never, { folder, files });
   await proxy.ready();
+  t.notRegex(proxy.log, /option root/);
   const said = new Map<string, string>();
   let listed: string[] = [];
-  for (const line of await commands('tasks.md')) {
+  for (const line of lines) {
     const { code, text } = await type(line, proxy);
     t.is(code, 0, `${line}\n${text}`);
     said.set(line.split(' ').slice(0, 3).join(' '), text);

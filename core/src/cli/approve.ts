@@ -29,7 +29,7 @@ interface Difference {
   readonly after: string | undefined;
 }
 
-/** Approves the named servers (or all); without names it shows what is held back. */
+/** Approves the named servers (or all); without names, or with `check`, it shows what is held back. */
 export async function approve(names: readonly string[], options: ApproveOptions, output: Console): Promise<number> {
   const config = await loadConfig(options.config, { tolerant: true });
   output.hide(config.secrets);
@@ -40,28 +40,35 @@ export async function approve(names: readonly string[], options: ApproveOptions,
       'NOT_RUNNING',
       `no proxy of ${config.file} has run yet, so it is not known what its servers offer`,
     );
-  const chosen = options.all === true ? Object.keys(observed) : names.map((name) => known(name, observed));
+  const named = options.all === true ? Object.keys(observed) : names.map((name) => known(name, observed));
+  const chosen = options.check === true ? [] : named;
   const lockFile = lockFileOf(config.directory);
   const kept = new ApprovedDefinitions(config.directory);
-  const shown = chosen.length > 0 ? chosen : Object.keys(observed);
-  const differences = await compare(
-    await readLockFile(lockFile),
-    observed,
-    shown,
-    kept,
-    config.approval === 'required' || chosen.length > 0,
-  );
+  const shown = named.length > 0 ? named : Object.keys(observed);
+  const lock = await readLockFile(lockFile);
+  const differences = await compare(lock, observed, shown, kept, config.approval === 'required' || chosen.length > 0);
   if (chosen.length === 0) {
-    await show(differences, output);
+    const free = config.approval === 'required' ? [] : shown.filter((name) => lock.servers[name] === undefined);
+    if (output.json) output.printJson({ differences, unapproved: free });
+    else {
+      await show(differences, output);
+      output.note(summary(differences, free, shown));
+    }
     return options.check === true && differences.some(({ why }) => why !== 'gone') ? exitCodes.error : exitCodes.ok;
   }
-  await changeLockFile(lockFile, (lock) => ({ ...lock, servers: { ...lock.servers, ...approved(chosen, observed) } }));
+  await changeLockFile(lockFile, (before) => ({
+    ...before,
+    servers: { ...before.servers, ...approved(chosen, observed) },
+  }));
   await kept.keep(chosen.flatMap((name) => observed[name] ?? []));
   if (output.json) output.printJson({ approved: chosen, differences });
   else {
     await show(differences, output);
-    for (const name of chosen)
-      output.print(`${name}: ${output.paint('green', `${observed[name]?.length ?? 0} tools approved`)}`);
+    for (const name of chosen) {
+      const fresh = differences.filter(({ server, why }) => server === name && why !== 'gone').length;
+      const text = `${count(observed[name]?.length ?? 0)} approved`;
+      output.print(`${name}: ${output.paint('green', text)}${fresh === 0 ? '' : `, ${fresh} of them new or changed`}`);
+    }
     output.note(`written to ${path.relative(process.cwd(), lockFile)}: keep it with your configuration`);
   }
   return exitCodes.ok;
@@ -116,10 +123,6 @@ function indented(tool: Tool): string {
 }
 
 async function show(differences: readonly Difference[], output: Console): Promise<void> {
-  if (output.json) {
-    output.printJson({ differences });
-    return;
-  }
   const { structuredPatch } = await import('diff');
   for (const { server, tool, why, before, after } of differences) {
     output.print(output.paint('bold', `${server}:${tool} ${why}`));
@@ -133,6 +136,19 @@ async function show(differences: readonly Difference[], output: Console): Promis
       output.print(`  ${output.paint(style, line)}`);
     }
   }
+}
+
+/** `free`: servers of which nothing has been approved, so nothing of them is held back. */
+function summary(differences: readonly Difference[], free: readonly string[], shown: readonly string[]): string {
   const held = differences.filter(({ why }) => why !== 'gone').length;
-  output.note(held === 0 ? 'every tool is as it was approved' : `${held} tools differ from what was approved`);
+  const way = free.length === 1 ? `\`plugboard approve ${free[0]}\`` : '`plugboard approve SERVER`, or --all';
+  if (held === 0 && free.length === shown.length)
+    return shown.length === 0 ? 'no server offers a tool' : `nothing of ${free.join(', ')} is approved yet: ${way}`;
+  const said =
+    held === 0 ? 'every approved tool is as it was' : `${count(held)} held back: \`plugboard approve SERVER\``;
+  return free.length === 0 ? said : `${said}; nothing of ${free.join(', ')} is approved yet`;
+}
+
+function count(tools: number): string {
+  return `${tools} ${tools === 1 ? 'tool' : 'tools'}`;
 }

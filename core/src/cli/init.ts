@@ -50,7 +50,7 @@ export async function init(options: { readonly config?: string }, output: Consol
   const existing = options.config === undefined ? findConfigFile(process.cwd()) : existsSync(file) ? file : undefined;
   if (existing !== undefined) throw new PlugboardError('CONFIG_EXISTS', `${existing} exists and was left as it is`);
   const workspace = path.join(path.dirname(file), 'workspace');
-  const isNew = (await mkdir(workspace, { recursive: true })) !== undefined;
+  const made = (await mkdir(workspace, { recursive: true })) !== undefined;
   await writeFile(file, text, { flag: 'wx' });
   const flags =
     path.dirname(file) === process.cwd() && path.basename(file) === usual
@@ -60,7 +60,7 @@ export async function init(options: { readonly config?: string }, output: Consol
   if (output.json) output.printJson({ file, workspace, next });
   else {
     output.print(`wrote ${file}`);
-    output.print(`${isNew ? 'made' : 'found'} ${workspace}, the folder that agents work in`);
+    output.print(`${made ? 'made' : 'took the present folder'} ${workspace}, the folder that agents work in`);
     output.print(`next: ${next.join(', then ')}`);
   }
   return exitCodes.ok;

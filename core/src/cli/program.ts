@@ -1,13 +1,16 @@
 // The commands with their options, as commander has them. docs/cli.md is checked against these definitions; what a command does lives in its own file.
 import { Command, InvalidArgumentError } from 'commander';
 import { version } from '../version.ts';
+import type { AddOptions } from './add.ts';
 import type { ApiOptions } from './api.ts';
 import type { ApproveOptions } from './approve.ts';
 import type { Console } from './console.ts';
 import type { CreateOptions } from './create.ts';
 import type { ClientOptions } from './target.ts';
 import type { ImportOptions } from './import.ts';
-import type { AddOptions, PluginOptions } from './plugins.ts';
+import type { PluginOptions } from './place.ts';
+import type { ProbeOptions } from './probe-plugins.ts';
+import type { RemoveOptions } from './remove.ts';
 import type { SearchOptions } from './search.ts';
 import type { ContextOptions, EscalationOptions, RenderOptions } from './task.ts';
 import type { UpOptions } from './up.ts';
@@ -149,21 +152,26 @@ function addPlugins(program: Command, output: Console, settle: Settle): void {
     .description('show what the index has of a plugin or server: versions, needs, tools')
     .argument('<id>', 'its id or package')
     .action(async (id: string, options: SearchOptions) =>
-      settle(await (await import('./search.ts')).info(id, options, output)),
+      settle(await (await import('./info.ts')).info(id, options, output)),
     );
   indexed(program.command('add'))
     .description('install plugins, or configure servers of the catalogue; a running proxy takes them at once')
     .argument('<names...>', 'ids; a plugin also as @scope/package, and with @version')
-    .option('--yes', 'do not ask')
+    .option('--yes', 'do not ask; needed where nobody can be asked')
     .option('--options <json>', 'options of the plugin, as they shall stand in the configuration')
     .option('--server', 'the server of that id, though there is a plugin of the same id')
     .option('--as <name>', 'a server: the name to configure it by')
     .option('--set <name=value>', 'a server: a value that it takes (may be repeated)', repeated)
-    .action(async (names: string[], options: AddOptions) => settle(await (await load()).add(names, options, output)));
+    .action(async (names: string[], options: AddOptions) =>
+      settle(await (await import('./add.ts')).add(names, options, output)),
+    );
   common(program.command('remove'))
-    .description('remove plugins')
-    .argument('<ids...>', 'their ids')
-    .action(async (ids: string[], options: PluginOptions) => settle(await (await load()).remove(ids, options, output)));
+    .description('remove plugins, and servers of the configuration')
+    .argument('<names...>', 'ids of plugins, names of servers')
+    .option('--server', 'the server of that name, though there is a plugin of the same id')
+    .action(async (names: string[], options: RemoveOptions) =>
+      settle(await (await import('./remove.ts')).remove(names, options, output)),
+    );
   indexed(program.command('update'))
     .description('bring plugins to their newest versions that fit; what does not start is taken back')
     .argument('[ids...]', 'none: all')
@@ -181,6 +189,10 @@ function addPlugins(program: Command, output: Console, settle: Settle): void {
     .command('probe', { hidden: true })
     .argument('<folder>')
     .action(async (folder: string) => settle(await (await import('./probe.ts')).probe(folder, output)));
+  common(program.command('probe-plugins', { hidden: true }))
+    .option('--port <number>', 'check this port, whatever the file says', toPort)
+    .option('--skip <key>', 'leave this plugin out (may be repeated)', repeated)
+    .action(async (options: ProbeOptions) => settle(await (await import('./probe-plugins.ts')).probePlugins(options)));
 }
 
 /** Options of the commands that read plugin indexes. */
@@ -209,7 +221,7 @@ function addHelpers(program: Command, output: Console, settle: Settle): void {
     .description('show which tools differ from what was approved, or approve those of a server as they are now')
     .argument('[servers...]', 'names of servers; none: only show')
     .option('--all', 'approve the tools of all servers')
-    .option('--check', 'end with 1 when a tool is held back')
+    .option('--check', 'only show, and end with 1 when a tool is held back')
     .action(async (names: string[], options: ApproveOptions) =>
       settle(await (await import('./approve.ts')).approve(names, options, output)),
     );

@@ -1,8 +1,7 @@
-// `plugboard search` and `plugboard info`: what the indexes have. Reading them: `../registry/`.
+// `plugboard search`: what the indexes have. One entry: `info.ts`. Reading indexes: `../registry/`.
 import { loadConfig, findConfigFile } from '../config.ts';
 import { PlugboardError } from '../errors.ts';
 import { closest } from '../nearest.ts';
-import { fits } from '../registry/choose.ts';
 import { readIndexes } from '../registry/indexes.ts';
 import type { Indexes } from '../registry/indexes.ts';
 import type { Console } from './console.ts';
@@ -23,9 +22,14 @@ interface Found {
   readonly description: string;
 }
 
-/** Lists entries that have all the words, in id, title, description, package, categories or names of tools. */
+/** Kind of an entry that is no plugin. */
+export const serverKind = 'mcp server';
+const kinds = ['server', 'transport', 'policy', 'store', 'management', 'integration', serverKind];
+
+/** Lists entries that have all the words, in id, title, description, package, categories or names of tools. Throws USAGE for an unknown kind. */
 export async function search(words: readonly string[], options: SearchOptions, output: Console): Promise<number> {
-  const indexes = await read(options, output);
+  checkKind(options.kind);
+  const indexes = await readFor(options, output);
   const wanted = words.map((word) => word.toLowerCase());
   const found = entriesOf(indexes)
     .filter(({ text }) => wanted.every((word) => text.includes(word)))
@@ -40,59 +44,24 @@ export async function search(words: readonly string[], options: SearchOptions, o
       status === 'active' ? short(description) : output.paint('yellow', `${status}; ${short(description)}`),
     ]);
     if (rows.length > 0) output.print(await output.table(['id', 'kind', 'version', 'what it is'], rows));
-    output.note(`${rows.length} found; more on one: plugboard info ID; take it: plugboard add ID`);
+    output.note(
+      rows.length === 0
+        ? 'nothing has all of this: fewer words find more, and none find everything'
+        : `${rows.length} found; more on one: \`plugboard info ID\`; take it: \`plugboard add ID\``,
+    );
   }
   return exitCodes.ok;
 }
 
-/** Shows everything that is known of one entry. */
-export async function info(id: string, options: SearchOptions, output: Console): Promise<number> {
-  const indexes = await read(options, output);
-  const plugin = indexes.plugins.find((each) => each.id === id || each.package === id);
-  const server = indexes.servers.find((each) => each.id === id);
-  const entry = plugin ?? server;
-  if (entry === undefined) {
-    const [nearest] = closest(
-      id,
-      [...indexes.plugins, ...indexes.servers].map((each) => each.id),
-    );
-    throw new PlugboardError('USAGE', `no index has "${id}"${nearest === undefined ? '' : ` (nearest: ${nearest})`}`);
-  }
-  if (output.json) {
-    output.printJson(entry);
-    return exitCodes.ok;
-  }
-  output.print(
-    `${output.paint('bold', entry.title)}  ${plugin === undefined ? 'server' : plugin.kind} ${entry.id}, ${entry.status}`,
-  );
-  output.print(entry.description);
-  output.print(
-    `${plugin === undefined ? '' : `package ${plugin.package}; `}${entry.repository}; from the index ${entry.index}`,
-  );
-  const tools = plugin === undefined ? server?.tools : plugin.versions[0]?.tools;
-  if (server !== undefined && plugin === undefined) output.print(`permissions: ${JSON.stringify(server.permissions)}`);
-  if (plugin !== undefined) {
-    const rows = plugin.versions.map((each) => [
-      each.version,
-      each.core ?? '',
-      fits(each) ? 'yes' : 'no',
-      each.signed ? 'yes' : 'no',
-      Object.keys(each.capabilities).join(', '),
-    ]);
-    if (rows.length > 0)
-      output.print(await output.table(['version', 'for Plugboard', 'fits', 'signed', 'needs'], rows));
-  }
-  if (tools !== undefined && tools.length > 0)
-    output.print(
-      await output.table(
-        ['tool', 'what it does'],
-        tools.map(({ name, description }) => [name, short(description ?? '')]),
-      ),
-    );
-  return exitCodes.ok;
+function checkKind(kind: string | undefined): void {
+  if (kind === undefined || kinds.includes(kind)) return;
+  const [nearest] = closest(kind, kinds);
+  const meant = nearest === undefined ? '' : ` (nearest: ${nearest})`;
+  throw new PlugboardError('USAGE', `--kind: there is no kind "${kind}"${meant}; there are: ${kinds.join(', ')}`);
 }
 
-async function read(options: SearchOptions, output: Console): Promise<Indexes> {
+/** The indexes of the configuration that is there, if one is. */
+export async function readFor(options: SearchOptions, output: Console): Promise<Indexes> {
   const file = options.config ?? findConfigFile(process.cwd());
   const urls = file === undefined ? [] : (await loadConfig(file, { tolerant: true })).registry.indexes;
   const indexes = await readIndexes({ urls, refresh: options.refresh === true });
@@ -110,7 +79,7 @@ function entriesOf({ plugins, servers }: Indexes): { readonly text: string; read
     })),
     ...servers.map((each) => ({
       entry: each,
-      kind: 'mcp server',
+      kind: serverKind,
       version: each.version ?? '',
       words: [...each.categories, ...(each.tools ?? []).map(({ name }) => name)],
     })),
@@ -121,7 +90,8 @@ function entriesOf({ plugins, servers }: Indexes): { readonly text: string; read
   }));
 }
 
-function short(text: string): string {
+/** The first line of a text, cut where a table ends. */
+export function short(text: string): string {
   const line = text.trim().split('\n')[0] ?? '';
   return line.length > 90 ? `${line.slice(0, 89)}…` : line;
 }

@@ -30,7 +30,10 @@ export async function servers(options: ClientOptions, output: Console): Promise<
 async function listAsOperator({ config, token, operated }: Target, output: Console): Promise<JsonObject[] | undefined> {
   if (token !== undefined || !operated) return undefined;
   const list = await (await localApi(config, output))?.list('/servers');
-  return list?.map(({ name, state, reason, tools }) => ({ name, state, reason, tools }));
+  return list?.map(({ name, state, reason, tools, quarantined }) => {
+    const held = typeof quarantined === 'number' && quarantined > 0 ? { heldBack: quarantined } : {};
+    return { name, state, reason, tools, ...held };
+  });
 }
 
 const stateStyles = { ready: 'green', starting: 'yellow', failed: 'red' } as const;
@@ -39,12 +42,17 @@ async function print(list: readonly JsonObject[], output: Console): Promise<void
   const paintState = (state: string) =>
     state in stateStyles ? output.paint(stateStyles[state as keyof typeof stateStyles], state) : state;
   const cell = (value: unknown) => (typeof value === 'string' || typeof value === 'number' ? String(value) : '');
+  const held = list.filter((server) => typeof server['heldBack'] === 'number').map((server) => cell(server['name']));
   const rows = list.map((server) => [
     cell(server['name']),
     paintState(cell(server['state'])),
     cell(server['tools']),
+    ...(held.length === 0 ? [] : [cell(server['heldBack'])]),
     cell(server['reason']),
   ]);
-  if (rows.length > 0) output.print(await output.table(['server', 'state', 'tools', 'reason'], rows));
+  const header = ['server', 'state', 'tools', ...(held.length === 0 ? [] : ['held back']), 'reason'];
+  if (rows.length > 0) output.print(await output.table(header, rows));
+  if (held.length > 0)
+    output.note(`tools are held back until they are approved: \`plugboard approve ${held.join(' ')}\``);
   output.note(counted(rows.length, 'server'));
 }

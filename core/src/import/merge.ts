@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { isMap, isScalar, isSeq, parseDocument } from 'yaml';
 import type { Document } from 'yaml';
+import { withMember } from '../config-edit.ts';
 import { describeIssues, formatProblems } from '../config-problems.ts';
 import { configSchema } from '../config-schema.ts';
 import { readSource } from '../config-source.ts';
@@ -31,17 +32,19 @@ export async function mergeServers(file: string, conversion: Conversion): Promis
   check(withoutEmpty(source.value), source);
   const present = presentServers(source, conversion.servers);
   const added = [...conversion.servers].filter(([name]) => !present.includes(name));
-  const text = await readFile(file, 'utf8');
+  const before = await readFile(file, 'utf8');
+  const text = added.reduce((so, [name, entry]) => withMember(so, file, ['mcpServers', name], entry), before);
   const document = parseDocument(text);
   const notes: string[] = [];
-  if (added.length > 0) ensureMap(document, 'mcpServers');
-  for (const [name, entry] of added) document.setIn(['mcpServers', name], document.createNode(entry));
   addSelectors(document, 'deny', conversion.deny);
   notes.push(...allowSelectors(document, conversion, new Set(added.map(([name]) => name))));
   check(document.toJS(), source);
   if (isObject(source.value) && isObject(source.value['plugins']) && source.value['plugins']['upstream'] === false)
     notes.push('plugins.upstream is false in the file, so its servers are not served');
-  await replaceFile(file, file.endsWith('.json') ? toJson(document) : document.toString({ lineWidth: 0 }));
+  // What no selector was added to keeps every space of its text.
+  const same = isDeepStrictEqual(document.toJS(), parseDocument(text).toJS());
+  const whole = () => (file.endsWith('.json') ? toJson(document) : document.toString({ lineWidth: 0 }));
+  await replaceFile(file, same ? text : whole());
   return { added: added.map(([name]) => name), present, notes };
 }
 

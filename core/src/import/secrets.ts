@@ -14,6 +14,15 @@ export interface Variable {
 const looksSecret =
   /^(?:gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|xox[a-z]-[\w-]{10,}|AKIA[A-Z0-9]{16}|AIza[\w-]{30,}|eyJ[\w-]+\.[\w-]+\.[\w-]*|npm_\w{30,}|hf_\w{20,})$/;
 
+/**
+ * The password of an address, wherever it stands in a text: up to the last `@` before the path. One with a slash in it is taken for a
+ * password as well, unless it begins like a port.
+ */
+const password = /([\w+.-]+:\/\/[^/@:\s]*:)([^/\s]+|(?!\d*\/)[^@\s]+)(?=@)/g;
+
+/** What stands alone in front of the host of an address. */
+const user = /([\w+.-]+:\/\/)([^/@:\s]+)(?=@)/g;
+
 /** Headers whose values are secret though their names do not say so. */
 const secretHeader = /^(?:authorization|proxy-authorization|cookie|x-auth|x-access)$|auth(?!or)|key$/i;
 
@@ -37,14 +46,16 @@ export class SecretKeeper {
 
   /** A value of the environment of a program. */
   environment(server: string, key: string, value: string, place: Place): string {
-    if (hasReference(value)) return this.text(value, place);
-    return secretKey.test(key) || looksSecret.test(value) ? this.#keep([key, `${server}_${key}`], value, place) : value;
+    if (!hasReference(value) && (secretKey.test(key) || looksSecret.test(value)))
+      return this.#keep([key, `${server}_${key}`], value, place);
+    return this.url(key, value, place);
   }
 
   /** A value of a header; `Bearer` and the like stay readable. */
   header(server: string, key: string, value: string, place: Place): string {
     if (hasReference(value)) return this.text(value, place);
-    if (!secretHeader.test(key) && !secretKey.test(key) && !looksSecret.test(value)) return value;
+    if (!secretHeader.test(key) && !secretKey.test(key) && !looksSecret.test(value))
+      return this.url(server, value, place);
     const [, scheme = '', secret = value] = /^([A-Za-z]+ +)?(.*)$/s.exec(value) ?? [];
     const name = /authorization/i.test(key) ? 'token' : key.replace(/^x-/i, '');
     return scheme + this.#keep([`${server}_${name}`], secret, place);
@@ -54,30 +65,32 @@ export class SecretKeeper {
   arguments(server: string, values: readonly string[], place: Place): string[] {
     return values.map((value, index) => {
       const at = [...place, index];
-      if (hasReference(value)) return this.text(value, at);
+      if (hasReference(value)) return this.url(server, value, at);
       const [, key, secret] = /^(-{0,2}[A-Za-z][\w-]*)=(.+)$/s.exec(value) ?? [];
       if (key !== undefined && secret !== undefined && (secretKey.test(key) || looksSecret.test(secret)))
         return `${key}=${this.#keep([`${server}_${key.replace(/^-+/, '')}`], secret, at)}`;
       const before = values[index - 1] ?? '';
       const isValue = /^--?[A-Za-z][\w-]*$/.test(before) && secretKey.test(before) && !value.startsWith('-');
-      if (!isValue && !looksSecret.test(value)) return value;
+      if (!isValue && !looksSecret.test(value)) return this.url(server, value, at);
       return this.#keep([`${server}_${isValue ? before.replace(/^-+/, '') : 'token'}`], value, at);
     });
   }
 
-  /** An address: a password in front of the host, and parameters named like secrets. */
-  url(server: string, value: string, place: Place): string {
-    if (hasReference(value)) return this.text(value, place);
-    return value
-      .replace(
-        /^(\w+:\/\/[^/@:]*:)([^/@]+)(?=@)/,
-        (_all, start: string, secret: string) => start + this.#keep([`${server}_password`], secret, place),
-      )
-      .replaceAll(/([?&]([^=&#]+)=)([^&#]+)/g, (all, start: string, key: string, secret: string) =>
-        secretKey.test(key) || /key$/i.test(key) || looksSecret.test(secret)
-          ? start + this.#keep([`${server}_${key}`], secret, place)
-          : all,
-      );
+  /** A text that may hold addresses: passwords in front of hosts, and parameters named like secrets. `owner` begins their names. */
+  url(owner: string, value: string, place: Place): string {
+    const keep = (all: string, start: string, name: string, secret: string) =>
+      hasReference(secret) ? all : start + this.#keep([`${owner}_${name}`], secret, place);
+    const kept = value.includes('://')
+      ? value
+          .replaceAll(password, (all, start: string, secret: string) => keep(all, start, 'password', secret))
+          .replaceAll(user, (all, start: string, secret: string) =>
+            looksSecret.test(secret) ? keep(all, start, 'token', secret) : all,
+          )
+          .replaceAll(/([?&]([^=&#]+)=)([^&#]+)/g, (all, start: string, key: string, secret: string) =>
+            secretKey.test(key) || /key$/i.test(key) || looksSecret.test(secret) ? keep(all, start, key, secret) : all,
+          )
+      : value;
+    return hasReference(value) ? this.text(kept, place) : kept;
   }
 
   /** Any other text: `${NAME}` and `${NAME:-default}` become `${env:NAME}`; what else stands in braces is a problem. */

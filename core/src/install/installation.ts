@@ -2,9 +2,7 @@
 // running proxy refuses it.
 import { readFile, rm } from 'node:fs/promises';
 import path from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { PlugboardError } from '../errors.ts';
-import { LocalFiles, versionOfConfiguration } from '../local-files.ts';
+import { LocalFiles } from '../local-files.ts';
 import { changeLockFile, lockFileOf, readLockFile } from '../lock-file.ts';
 import type { LockedPlugin, LockFile } from '../lock-file.ts';
 import { replaceFile } from '../replace-file.ts';
@@ -15,10 +13,8 @@ import type { InstallPolicy } from './policy.ts';
 import { probePlugin } from './probe.ts';
 import { checkSignature } from './signatures.ts';
 import { checkManifest, checkResolved } from './verify.ts';
+import { refusedByProxy, verdictOn } from './verdict.ts';
 import type { ExpectedPlugin } from './verify.ts';
-
-/** ms for a running proxy to take a change. */
-const patience = 30_000;
 
 export interface InstallationInit {
   /** Absolute. Need not exist yet. */
@@ -202,26 +198,9 @@ export class Installation {
 
   /** Waits for the running proxy to apply what stands there now. Throws with its reason when it refuses. */
   async #confirm(): Promise<void> {
-    const { configFile, step } = this.#init;
-    const files = new LocalFiles(configFile);
-    const version = await versionOfConfiguration(configFile);
-    step('waiting for the running proxy');
-    const deadline = Date.now() + patience;
-    while (Date.now() < deadline) {
-      const report = await files.readRun();
-      if (report === undefined) return;
-      if (report.version === version && report.state === 'applied') return;
-      if (report.version === version)
-        throw new PlugboardError(
-          'INSTALL_FAILED',
-          `the running proxy refuses it, and everything is as it was: ${report.error ?? ''}`,
-        );
-      await sleep(50);
-    }
-    throw new PlugboardError(
-      'INSTALL_FAILED',
-      `the running proxy did not take it within ${patience} ms, and everything is as it was`,
-    );
+    this.#init.step('waiting for the running proxy');
+    const verdict = await verdictOn(this.#init.configFile);
+    if (verdict.result === 'refused') throw refusedByProxy(verdict.why);
   }
 
   async #takeBack(before: {

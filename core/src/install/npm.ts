@@ -47,6 +47,7 @@ function execute(args: readonly string[], { cwd, doing, signal }: NpmRun): Promi
       signal: abort.signal,
     });
     const kept = { stdout: '', stderr: '' };
+    let aborted = false;
     for (const name of ['stdout', 'stderr'] as const) {
       child[name].setEncoding('utf8').on('data', (text: string) => {
         if (kept[name].length < maxOutput) kept[name] += text;
@@ -54,10 +55,14 @@ function execute(args: readonly string[], { cwd, doing, signal }: NpmRun): Promi
     }
     child.once('error', (error: NodeJS.ErrnoException) => {
       if (error.code === 'ENOENT') reject(new PlugboardError('NPM_MISSING', `${doing}: npm is not on PATH`));
-      else if (error.name === 'AbortError') reject(new PlugboardError('INSTALL_FAILED', `${doing}: given up`));
+      // What it has begun to write may be removed only when it has ended.
+      else if (error.name === 'AbortError') aborted = true;
       else reject(error);
     });
-    child.once('close', (code) => resolve({ code, ...kept }));
+    child.once('close', (code) => {
+      if (aborted) reject(new PlugboardError('INSTALL_FAILED', `${doing}: given up`));
+      else resolve({ code, ...kept });
+    });
   }).finally(abort.release);
 }
 

@@ -77,7 +77,7 @@ export class PluginHome {
   /**
    * Makes a folder for a new set and lets npm resolve it, without downloading anything. `kept`: npm's own lock of the set before, so that
    * nothing changes that was not asked for. The caller looks at the packages and then calls {@link PluginHome.download}, or
-   * {@link PluginHome.discard}.
+   * {@link PluginHome.discard}. When npm fails, the folder is gone.
    */
   async resolve(
     wanted: WantedPlugins,
@@ -86,6 +86,20 @@ export class PluginHome {
   ): Promise<{ set: string; packages: ResolvedPackage[] }> {
     const set = path.join(this.folder, `building-${process.pid}-${randomBytes(6).toString('hex')}`);
     await mkdir(set, { mode: 0o700 });
+    try {
+      return { set, packages: await this.#resolveIn(set, wanted, kept, signal) };
+    } catch (error) {
+      await this.discard(set);
+      throw error;
+    }
+  }
+
+  async #resolveIn(
+    set: string,
+    wanted: WantedPlugins,
+    kept: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<ResolvedPackage[]> {
     const dependencies = Object.fromEntries(
       Object.values(wanted).map(({ package: name, version }): [string, string] => [name, version]),
     );
@@ -102,7 +116,7 @@ export class PluginHome {
     const doing = `resolve ${Object.keys(dependencies).join(', ') || 'no plugins'}`;
     await npm(['install', '--package-lock-only', '--install-links=false'], { cwd: set, doing, signal });
     const lock: unknown = JSON.parse(await readFile(path.join(set, 'package-lock.json'), 'utf8'));
-    return { set, packages: packagesOf(lock) };
+    return packagesOf(lock);
   }
 
   /** Downloads a resolved set; npm compares every package with its integrity. Returns the folder of the finished set. */

@@ -186,7 +186,18 @@ function wrap(head: string, body: Buffer, start: number, end: number, tail: stri
   return out;
 }
 
+/** The text of a response. Never throws: a client whose answer cannot be written would wait for ever, so it gets an error instead. */
 function encodeMessage(message: RpcResponse, id: RequestId | undefined): string {
+  try {
+    return written(message, id);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const text = `The answer cannot be written as JSON: ${why}`;
+    return written({ jsonrpc: '2.0', error: { code: rpcCode.internalError, message: text } }, id);
+  }
+}
+
+function written(message: RpcResponse, id: RequestId | undefined): string {
   if (message.error !== undefined) {
     return id === undefined
       ? JSON.stringify({ jsonrpc: '2.0', id: null, error: message.error })

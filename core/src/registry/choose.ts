@@ -14,9 +14,10 @@ export interface ChosenPlugin extends ExpectedPlugin {
   readonly title: string | undefined;
   /** Which index names it. */
   readonly from: string;
-  readonly signed: boolean;
-  readonly provenance: boolean;
-  readonly capabilities: JsonObject;
+  /** Undefined, as what follows: nobody has looked at it yet. */
+  readonly signed: boolean | undefined;
+  readonly provenance: boolean | undefined;
+  readonly capabilities: JsonObject | undefined;
   readonly warnings: readonly string[];
 }
 
@@ -103,9 +104,9 @@ function unlisted(name: string, version: string | undefined, plugins: readonly I
     integrity: [],
     title: undefined,
     from: 'no index',
-    signed: false,
-    provenance: false,
-    capabilities: {},
-    warnings: ['no index names it: what it needs is known only after it was downloaded'],
+    signed: undefined,
+    provenance: undefined,
+    capabilities: undefined,
+    warnings: ['no index names it: nobody has looked at it for you'],
   };
 }

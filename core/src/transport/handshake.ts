@@ -2,6 +2,7 @@
 import { isObject, metaKey, newVersions, oldVersions, rpcCode } from '../protocol/messages.ts';
 import type { Capabilities, Implementation, JsonObject, RpcErrorBody, RpcResponse } from '../protocol/messages.ts';
 import type { LeaseKey, ServerInfo } from '../connection.ts';
+import { UpstreamCall } from '../upstream-call.ts';
 import type { Caller } from '../upstream-call.ts';
 import { proxyIdentity } from './identity.ts';
 
@@ -40,6 +41,12 @@ export const ownCaller: Caller = {
   clientInfo: proxyIdentity,
   logLevel: undefined,
 };
+
+/** A request of the proxy's own, without a time limit: opening a server has one. */
+export function ownCall(method: string, params: JsonObject): UpstreamCall {
+  const forEver = Number.POSITIVE_INFINITY;
+  return new UpstreamCall({ method, params, caller: ownCaller, timeout: forEver, maxTimeout: forEver });
+}
 
 /** Reads the answer to `initialize`. Throws an Error that says what to do. */
 export function readInitialize(server: string, response: RpcResponse): ServerInfo {
@@ -86,6 +93,16 @@ export function readDiscovery(server: string, response: RpcResponse): Discovery 
     kind: 'new',
     info: serverInfo(server, newVersion, result, meta[metaKey.serverInfo] ?? result['serverInfo']),
   };
+}
+
+/** The error for a server that speaks only versions not known here: what {@link readDiscovery} calls `unknown`. */
+export function unknownVersions(server: string, versions: string): Error {
+  return new Error(`server "${server}" speaks only protocol versions not known here (${versions}); update the proxy`);
+}
+
+/** The error for a server that must be of the new era, and is not. */
+export function notNew(server: string): WrongEra {
+  return new WrongEra(`server "${server}" does not speak ${newVersion}; configure \`era: old\` or leave it out`);
 }
 
 /** True for an error with which a server says "I do not know this request"; it has not lost its footing. */

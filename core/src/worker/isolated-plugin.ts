@@ -1,5 +1,4 @@
 // A plugin that runs in a worker, as the host takes it: its module is imported in workers only, never in the proxy's own thread.
-import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import type { Problem } from '../config-problems.ts';
 import { PlugboardError } from '../errors.ts';
@@ -16,7 +15,7 @@ import { Supervisor } from './supervisor.ts';
 const spareFor = 5000;
 
 interface Known {
-  readonly stamp: number;
+  readonly stamp: string;
   readonly settings: IsolationSettings;
   readonly made: Promise<IsolatedPlugin>;
 }
@@ -24,11 +23,15 @@ interface Known {
 const known = new Map<string, Known>();
 
 /**
- * The plugin of an entry file; the same one as long as the file and the settings are the same. Throws PLUGIN_INVALID as the loader does,
+ * The plugin of an entry file; the same one as long as the stamp of its files and the settings are the same. Throws PLUGIN_INVALID as the loader does,
  * and for a plugin that cannot do its work in a worker.
  */
-export async function isolatedPlugin(key: string, file: string, settings: IsolationSettings): Promise<IsolatedPlugin> {
-  const stamp = statSync(file).mtimeMs;
+export async function isolatedPlugin(
+  key: string,
+  file: string,
+  stamp: string,
+  settings: IsolationSettings,
+): Promise<IsolatedPlugin> {
   const found = known.get(file);
   if (found?.stamp === stamp && isDeepStrictEqual(found.settings, settings)) return await found.made;
   const made = IsolatedPlugin.make(key, file, settings);

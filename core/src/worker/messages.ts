@@ -74,7 +74,7 @@ export type ToWorker = {
     readonly load: [{ readonly key: string; readonly file: string }, Description];
     readonly check: [{ readonly options: JsonObject }, readonly Problem[]];
     readonly apply: [
-      { readonly options: JsonObject; readonly directory: string },
+      { readonly options: JsonObject; readonly directory: string; readonly reserved: readonly string[] },
       { readonly taps: readonly TapNote[] },
     ];
     readonly hook: [

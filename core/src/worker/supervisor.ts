@@ -120,7 +120,7 @@ export class Supervisor {
         fault: (told) => this.#told(thread, told),
       },
     });
-    const body = { options, directory: api.directory };
+    const body = { options, directory: api.directory, reserved: api.reserved };
     const applying = thread.channel.ask('apply', body);
     const { taps } = await thread.within(settings.applyTimeout, 'it was not applied', applying);
     if (refused !== undefined) throw refused;

@@ -23,6 +23,8 @@ interface Tap {
   readonly run: (...args: unknown[]) => unknown;
 }
 
+type Places = Pick<PluginApi, 'directory' | 'reserved'>;
+
 /** Lines that a plugin may log within a second; an endless loop that logs must not fill the proxy's memory. */
 const linesPerSecond = 200;
 
@@ -53,7 +55,7 @@ export class WorkerSide {
       asks: {
         load: ({ key, file }) => this.#load(key, file),
         check: ({ options }) => this.#check(options),
-        apply: ({ options, directory }) => this.#apply(options, directory),
+        apply: ({ options, ...places }) => this.#apply(options, places),
         hook: ({ tap, args, request }, signal) => this.#hook(tap, args, request, signal),
         open: (body, signal) => servers.open(body, signal),
         close: ({ connection }) => servers.close(connection),
@@ -98,10 +100,10 @@ export class WorkerSide {
     return schema === undefined || checked?.error === undefined ? [] : describeIssues(schema, checked.error, []);
   }
 
-  async #apply(options: JsonObject, directory: string): Promise<{ taps: readonly TapNote[] }> {
+  async #apply(options: JsonObject, places: Places): Promise<{ taps: readonly TapNote[] }> {
     const plugin = this.#loaded();
     const parsed: unknown = plugin.options === undefined ? {} : plugin.options.parse(options);
-    const run = async () => plugin.apply(this.#api(plugin, directory), parsed);
+    const run = async () => plugin.apply(this.#api(plugin, places), parsed);
     const stop = await this.#where.run({ hook: 'apply', request: undefined }, run);
     if (typeof stop === 'function') this.#stop = stop;
     this.#applied = true;
@@ -135,10 +137,10 @@ export class WorkerSide {
     this.#channel.tell('fault', { error: encodeError(error), where: this.#where.getStore(), fatal });
   }
 
-  #api(plugin: Plugin, directory: string): PluginApi {
+  #api(plugin: Plugin, places: Places): PluginApi {
     return {
       log: this.#log(),
-      directory,
+      ...places,
       signal: this.#abort.signal,
       get board(): never {
         throw new Error('api.board does not cross to a worker: transports and management run in the proxy itself');

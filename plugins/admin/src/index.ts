@@ -1,5 +1,5 @@
 // The plugin: puts its parts together. Each part is a file of its own.
-import { definePlugin, localCredentialFile } from 'plugboard';
+import { definePlugin, isLoopback, localCredentialFile } from 'plugboard';
 import type { HostControl, Log, Management, ManagementEvent, PluginApi, Stores } from 'plugboard';
 import { Application } from './application.ts';
 import { ConfigurationWatch } from './configuration-watch.ts';
@@ -36,6 +36,16 @@ export default definePlugin({
   // A port, or a path of the listener, can be served once.
   exclusive: true,
   options,
+  check: ({ port, host, tokens }) =>
+    port === undefined || isLoopback(host) || tokens.length > 0
+      ? []
+      : [
+          {
+            result: 'failure',
+            text: `refuses to listen on ${host} without the option \`tokens\``,
+            advice: 'give it `tokens`, or bind to 127.0.0.1',
+          },
+        ],
   async apply(api, chosen) {
     const { log, board, services, directory, signal } = api;
     const host = services.get<HostControl>('host');

@@ -1,10 +1,9 @@
 // Where the API is served: on a listener of its own, or beside /mcp on that of the plugin `http`.
 import type { RequestListener } from 'node:http';
-import { PlugboardError } from 'plugboard';
+import { isLoopback, PlugboardError } from 'plugboard';
 import type { Log } from 'plugboard';
 import { Listener } from './listener.ts';
 import type { Options } from './options.ts';
-import { isLoopback } from './origin-check.ts';
 
 /** The part of the service `http` that is used here. */
 export interface HttpService {

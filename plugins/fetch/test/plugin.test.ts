@@ -8,7 +8,7 @@ import { isPlugin, z } from 'plugboard';
 import type { JsonObject } from 'plugboard';
 import plugin from '../src/index.ts';
 import { version } from '../src/server.ts';
-import { allowing, connect, newCall, open, redirect, register, send, site } from './stand.ts';
+import { allowing, connect, open, redirect, register, send, site } from './stand.ts';
 
 const textOf = (url: string) => readFileSync(new URL(url, import.meta.url), 'utf8');
 
@@ -68,7 +68,7 @@ test('the README lists every option with its default and meaning', (t) => {
 });
 
 test('the tool and the prompt have the names and arguments of the reference server', async (t) => {
-  const catalogue = await connect(await register({}), '');
+  const catalogue = await connect(await register({}), undefined);
   const { tools } = (await catalogue.request('tools/list', {})) as unknown as { tools: JsonObject[] };
   t.is(tools.length, 1);
   const [tool] = tools;
@@ -166,8 +166,7 @@ test('a call that is given up or outlives its server ends at once; leases keep n
   const server = await register({ ...allowing(local), robots: false });
   const client = await connect(server, 'task:1');
   const hanging = client.fetch(`${local.origin}/hang`);
-  const call = newCall('tools/call', { name: 'fetch', arguments: { url: `${local.origin}/hang` } });
-  client.connection.send(call);
+  const call = client.start(`${local.origin}/hang`);
   while (local.asked.length < 2) await new Promise((resolve) => setTimeout(resolve, 10));
   call.cancel({ kind: 'client', message: 'given up' });
   await call.answer.catch(() => {});

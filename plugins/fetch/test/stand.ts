@@ -3,88 +3,48 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { leaseKey, outcomeOf, registeredServer, ServerLease } from '@plugboard/test-kit/stand';
+import type { Outcome } from '@plugboard/test-kit/stand';
 import type { ExecutionContext } from 'ava';
-import { UpstreamCall } from 'plugboard';
-import type { Connection, ConnectionEvents, JsonObject, LeaseKey, PluginApi, ServerDefinition } from 'plugboard';
+import type { Connection, JsonObject, ServerDefinition, UpstreamCall } from 'plugboard';
 import plugin from '../src/index.ts';
 import type { Resolve } from '../src/exchange.ts';
 import { fetchServer } from '../src/server.ts';
 import type { Settings } from '../src/settings.ts';
 
-export interface Outcome {
-  readonly text: string;
-  readonly isError: boolean;
-  readonly structured: JsonObject;
-}
-
 export interface Client {
   readonly connection: Connection;
   request(method: string, params: JsonObject): Promise<JsonObject>;
   fetch(url: string, args?: JsonObject): Promise<Outcome>;
+  /** A call that is to be cancelled. */
+  start(url: string): UpstreamCall;
   close(): Promise<void>;
 }
 
 /** Validates options as the host does and applies the plugin; returns what it registers. */
-export async function register(options: JsonObject): Promise<ServerDefinition> {
-  const servers: ServerDefinition[] = [];
-  const api = { servers: { register: (server: ServerDefinition) => servers.push(server) }, directory: '/' };
-  await plugin.apply(api as unknown as PluginApi, plugin.options?.parse(options));
-  const [server] = servers;
-  if (server === undefined || servers.length !== 1) throw new Error(`${servers.length} servers were registered`);
-  return server;
+export function register(options: JsonObject): Promise<ServerDefinition> {
+  return registeredServer(plugin, options);
 }
 
 /** A lease of the server; it is closed with the test. With `resolve`, hosts have the addresses that it says. */
 export async function open(t: ExecutionContext, options: JsonObject = {}, resolve?: Resolve): Promise<Client> {
   const server =
     resolve === undefined ? await register(options) : fetchServer(plugin.options?.parse(options) as Settings, resolve);
-  const client = await connect(server);
+  const client = await connect(server, 'default');
   t.teardown(() => client.close());
   return client;
 }
 
-const noEvents: ConnectionEvents = {
-  notification: () => {},
-  request: () => Promise.reject(new Error('nobody is asked here')),
-  closed: () => {},
-};
-
-export async function connect(server: ServerDefinition, grant: string | undefined = 'default'): Promise<Client> {
-  const kind = grant === '' ? 'catalogue' : 'task';
-  const key: LeaseKey = { kind, id: grant, grant: grant || undefined, capabilities: {}, clientInfo: undefined };
-  const connection = await server.open(key, noEvents, new AbortController().signal);
-  const request = async (method: string, params: JsonObject): Promise<JsonObject> => {
-    const call = newCall(method, params);
-    connection.send(call);
-    const { message } = await call.answer;
-    if (message.error !== undefined) throw new Error(message.error.message);
-    return JSON.parse(JSON.stringify(message.result)) as JsonObject;
-  };
+/** For the catalogue without a grant. */
+export async function connect(server: ServerDefinition, grant: string | undefined): Promise<Client> {
+  const lease = await ServerLease.open(server, leaseKey(grant));
   return {
-    connection,
-    request,
-    fetch: async (url, args = {}) => {
-      const result = await request('tools/call', { name: 'fetch', arguments: { url, ...args } });
-      const [block] = result['content'] as { text: string }[];
-      return {
-        text: block?.text ?? '',
-        isError: result['isError'] === true,
-        structured: (result['structuredContent'] ?? {}) as JsonObject,
-      };
-    },
-    close: () => connection.close(),
+    connection: lease.connection,
+    request: (method, params) => lease.result(method, params),
+    fetch: async (url, args = {}) => outcomeOf(await lease.call('fetch', { url, ...args })),
+    start: (url) => lease.start('tools/call', { name: 'fetch', arguments: { url } }),
+    close: () => lease.close(),
   };
-}
-
-export function newCall(method: string, params: JsonObject): UpstreamCall {
-  const caller = {
-    era: 'old',
-    protocolVersion: '2025-11-25',
-    capabilities: {},
-    clientInfo: undefined,
-    logLevel: undefined,
-  } as const;
-  return new UpstreamCall({ method, params, caller, timeout: 120_000, maxTimeout: 120_000 });
 }
 
 export interface Site {

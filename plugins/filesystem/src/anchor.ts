@@ -5,17 +5,19 @@ import type { Stats } from 'node:fs';
 import { lstat, open, readlink, realpath } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaced } from './errors.ts';
+import { replaced, reservedFor } from './errors.ts';
 import type { Root } from './root.ts';
 
 /** One file or folder below the root, known to be there when it was opened. Close it. */
 export interface Anchor {
   readonly stats: Stats;
+  /** Where it really is. What is reserved there is told by this, not by the path that somebody asked for. */
+  readonly place: string;
   /** A path for system calls that leads to exactly this file or folder. Never show it. */
   readonly self: string;
   /**
    * A path for system calls that leads to an entry of exactly this folder; a link there is not followed by this. Never
-   * show it.
+   * show it. Throws when the entry is reserved.
    */
   entry(name: string): string;
   /** Opens the file for reading; never waits, whatever it is. */
@@ -51,10 +53,12 @@ export async function openByHandle(root: Root, path: string, shown: string): Pro
     const self = `${handles}/${handle.fd}`;
     const [place, stats] = await Promise.all([readlink(self), handle.stat()]);
     if (stats.isSymbolicLink() || !root.contains(place)) throw replaced(shown);
+    await refuseTwin(root, stats, shown);
     return {
       stats,
+      place,
       self,
-      entry: (name) => `${self}/${name}`,
+      entry: (name) => `${self}/${openEntry(root, place, name)}`,
       read: () => open(self, constants.O_RDONLY | constants.O_NONBLOCK),
       recheck: async () => {},
       close: () => handle.close(),
@@ -77,17 +81,30 @@ export async function openByPath(root: Root, path: string, shown: string): Promi
     return stats;
   };
   const stats = await check();
+  await refuseTwin(root, stats, shown);
   const recheck = async () => {
     if (!isSame(await check(), stats)) throw replaced(shown);
   };
   return {
     stats,
+    place: path,
     self: path,
-    entry: (name) => join(path, name),
+    entry: (name) => join(path, openEntry(root, path, name)),
     read: () => openSame(path, stats, shown),
     recheck,
     close: async () => {},
   };
+}
+
+/** A hard link to a reserved file is that file. */
+async function refuseTwin(root: Root, stats: Stats, shown: string): Promise<void> {
+  if (stats.isFile() && stats.nlink > 1 && (await root.reserved.hasTwin(stats))) throw reservedFor(shown);
+}
+
+function openEntry(root: Root, place: string, name: string): string {
+  const path = join(place, name);
+  if (root.reserved.covers(path)) throw reservedFor(path);
+  return name;
 }
 
 async function openSame(path: string, stats: Stats, shown: string): Promise<FileHandle> {

@@ -31,6 +31,11 @@ export function unusable(root: string, cause: unknown): Error {
   return new Error(`the root ${root} cannot be used: create it, or correct the option root`, { cause });
 }
 
+/** Whoever writes there decides what the proxy runs, whoever reads there has its secrets. */
+export function reservedFor(path: string): Error {
+  return new Error(`Access denied - ${path} belongs to the proxy itself: its own files are open to nobody here`);
+}
+
 /** Somebody put another file in the place of one that had been checked. */
 export function replaced(path: string): Error {
   return new Error(`Access denied - ${path} was replaced while it was used: look at its folder and try again`);

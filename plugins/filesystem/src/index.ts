@@ -1,7 +1,6 @@
 // The plugin: its options and what it registers. The server is in `server.ts`, its tools in `tools.ts`.
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { definePlugin, z } from 'plugboard';
+import { definePlugin, rootProblem, z } from 'plugboard';
 import { filesystemServer } from './server.ts';
 import { rootPerGrant, sharedRoot, workspaceOr } from './workspaces.ts';
 
@@ -36,11 +35,20 @@ export default definePlugin({
   title: 'Filesystem',
   description: 'Files below one root, compatible with the reference filesystem server',
   options,
-  apply({ servers, log, directory }, { root, name, readOnly, workspaces, maxFileSize, maxEntries, maxDepth }) {
+  async check({ root }, { directory, reserved }) {
+    return (await rootProblem(resolve(directory, root), reserved)) ?? [];
+  },
+  apply(
+    { servers, log, directory, reserved },
+    { root, name, readOnly, workspaces, maxFileSize, maxEntries, maxDepth },
+  ) {
     const folder = resolve(directory, root);
     const resolveRoot = workspaceOr(workspaces === 'per-task' ? rootPerGrant(folder) : sharedRoot(folder));
-    servers.register(filesystemServer({ name, readOnly, limits: { maxFileSize, maxEntries, maxDepth }, resolveRoot }));
+    const limits = { maxFileSize, maxEntries, maxDepth };
+    servers.register(filesystemServer({ name, readOnly, limits, resolveRoot, reserved }));
     // Not awaited: the folder may be on a slow mount, and may be there by the time somebody calls.
-    stat(folder).catch(() => log.warn(`option root: ${folder} is not there: create it, or every call fails`));
+    void rootProblem(folder, reserved).then((problem) => {
+      if (problem !== undefined) log.warn(`${problem.text}: ${problem.advice}`);
+    });
   },
 });

@@ -67,7 +67,7 @@ function withFolder<Result>(
 ): Promise<Result> {
   return withAnchor(space, real, async (folder) => {
     if (!folder.stats.isDirectory()) throw systemError('ENOTDIR', `ENOTDIR: not a directory, scandir '${real}'`);
-    const result = await work(folder, await entriesOf(folder, real, space.limits.maxEntries));
+    const result = await work(folder, await entriesOf(space, folder, real));
     await folder.recheck();
     return result;
   }).catch((error: unknown) => {
@@ -75,10 +75,12 @@ function withFolder<Result>(
   });
 }
 
-async function entriesOf(folder: Anchor, real: string, limit: number): Promise<Dirent[]> {
+/** What is reserved is left out. */
+async function entriesOf({ root, limits }: Space, folder: Anchor, real: string): Promise<Dirent[]> {
   const entries: { entry: Dirent; key: Buffer }[] = [];
   for await (const entry of await opendir(folder.self, { bufferSize: 256 })) {
-    if (entries.length >= limit) throw tooMany(real, limit);
+    if (root.reserved.covers(join(folder.place, entry.name))) continue;
+    if (entries.length >= limits.maxEntries) throw tooMany(real, limits.maxEntries);
     entries.push({ entry, key: Buffer.from(entry.name) });
   }
   return entries.toSorted((left, right) => Buffer.compare(left.key, right.key)).map(({ entry }) => entry);

@@ -3,7 +3,8 @@
 import { lstat, opendir, realpath, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
-import { isMissing, named, unusable } from './errors.ts';
+import { Reserved } from 'plugboard';
+import { isMissing, named, reservedFor, unusable } from './errors.ts';
 
 /**
  * No other spelling of such a name exists in Unicode: the three characters named are the only ASCII ones that others
@@ -16,26 +17,34 @@ export class Root {
   readonly real: string;
   /** The folder as configured and as it really is, in that order, once when they are the same. */
   readonly spellings: readonly [string, ...string[]];
+  /** What below the root is the proxy's own, and open to nobody. */
+  readonly reserved: Reserved;
 
-  private constructor(directory: string, real: string) {
+  private constructor(directory: string, real: string, reserved: Reserved) {
     this.real = real;
+    this.reserved = reserved;
     this.spellings = directory === real ? [real] : [directory, real];
   }
 
-  /** Rejects when `directory` (an absolute path) is not a folder. */
-  static async open(directory: string): Promise<Root> {
-    try {
-      const real = await realpath(directory);
-      if ((await stat(real)).isDirectory()) return new Root(resolve(directory), real);
-    } catch (error) {
+  /**
+   * Rejects when `directory` (an absolute path) is not a folder, or the proxy's own. `given`: the proxy itself chose it for this caller, and
+   * may have chosen one among its own.
+   */
+  static async open(directory: string, reserved: readonly string[], given = false): Promise<Root> {
+    const real = await realpath(directory).catch((error: unknown) => {
       throw unusable(directory, error);
-    }
-    throw new Error(`the root ${directory} is not a folder: correct the option root`);
+    });
+    if (!(await stat(real)).isDirectory())
+      throw new Error(`the root ${directory} is not a folder: correct the option root`);
+    const own = new Reserved(reserved, given ? real : undefined);
+    await own.locate();
+    if (own.covers(real)) throw new Error(`the root ${directory} holds files of the proxy itself: name another folder`);
+    return new Root(resolve(directory), real, own);
   }
 
-  /** True when a real path is the root or below it. Says nothing about paths with links in them. */
+  /** True when a real path is the root or below it, and not reserved. Says nothing about paths with links in them. */
   contains(real: string): boolean {
-    return isBelow(this.real, real);
+    return isBelow(this.real, real) && !this.reserved.covers(real);
   }
 
   /**
@@ -44,6 +53,7 @@ export class Root {
    * Throws when the path, or what its links lead to, is outside.
    */
   async resolve(requested: string): Promise<string> {
+    await this.reserved.locate();
     const absolute = this.#absolute(requested);
     try {
       return this.#checked(await realpath(absolute));
@@ -80,6 +90,7 @@ export class Root {
 
   #checked(real: string): string {
     if (this.contains(real)) return real;
+    if (isBelow(this.real, real)) throw reservedFor(real);
     throw new Error(
       `Access denied - symlink target outside allowed directories: ${real} not in ${this.spellings.join(', ')}`,
     );
@@ -95,7 +106,7 @@ export class Root {
     let current = await realpath(base);
     for (const [index, name] of names.entries()) {
       const found = await findSpelling(current, name);
-      if (found === undefined) return join(current, ...names.slice(index));
+      if (found === undefined) return this.#checked(join(current, ...names.slice(index)));
       current = this.#checked(await realpath(join(current, found)));
     }
     return current;

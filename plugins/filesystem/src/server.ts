@@ -14,6 +14,8 @@ export interface FilesystemSettings {
   readonly limits: Limits;
   /** The folder that one lease works in: an absolute path. The place where tasks get roots of their own. */
   resolveRoot(key: LeaseKey): string | Promise<string>;
+  /** Absolute paths that are the proxy's own. */
+  readonly reserved: readonly string[];
   /** How files are held fast while they are checked and used. Undefined: the best way that this system has. */
   readonly openAnchor?: OpenAnchor;
 }
@@ -27,8 +29,10 @@ export function filesystemServer(settings: FilesystemSettings): ServerDefinition
     isolation: 'task',
     tools: settings.readOnly ? tools.filter((tool) => tool.annotations?.['readOnlyHint'] === true) : tools,
     async open(key) {
-      const { openSpace } = await import('./space.ts');
-      return openSpace(await settings.resolveRoot(key), settings.limits, settings.openAnchor);
+      const [{ openSpace }, { Root }] = await Promise.all([import('./space.ts'), import('./root.ts')]);
+      const folder = await settings.resolveRoot(key);
+      const root = await Root.open(folder, settings.reserved, folder === key.workspace);
+      return openSpace(root, settings.limits, settings.openAnchor);
     },
   });
 }

@@ -1,7 +1,7 @@
 // What one lease keeps: its root, its limits, and its way of holding files fast.
 import { openAnchor } from './anchor.ts';
 import type { Anchor, OpenAnchor } from './anchor.ts';
-import { Root } from './root.ts';
+import type { Root } from './root.ts';
 
 export interface Limits {
   /** Bytes that one call reads or writes at most. */
@@ -18,9 +18,9 @@ export interface Space {
   readonly openAnchor: OpenAnchor;
 }
 
-/** Opens the space of a lease. Rejects when the folder is not there, with what to do. */
-export async function openSpace(directory: string, limits: Limits, open: OpenAnchor = openAnchor()): Promise<Space> {
-  return { root: await Root.open(directory), limits, openAnchor: open };
+/** Opens the space of a lease. */
+export function openSpace(root: Root, limits: Limits, open: OpenAnchor = openAnchor()): Space {
+  return { root, limits, openAnchor: open };
 }
 
 /**

@@ -5,7 +5,7 @@ import type { Stats } from 'node:fs';
 import { lstat, mkdir, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join, relative, sep } from 'node:path';
 import type { Anchor } from './anchor.ts';
-import { isMissing, named, notRegular, replaced, systemError, tooLarge } from './errors.ts';
+import { isMissing, named, notRegular, replaced, reservedFor, systemError, tooLarge } from './errors.ts';
 import { locked } from './lock.ts';
 import { withAnchor } from './space.ts';
 import type { Space } from './space.ts';
@@ -131,6 +131,9 @@ async function moveEntry(space: Space, from: string, to: string): Promise<void> 
     // The root lies in a folder that is not open to anybody here.
     if (from === space.root.real) throw systemError('EINVAL', `EINVAL: invalid argument, rename '${from}' -> '${to}'`);
     await withAnchor(space, dirname(from), async (origin) => {
+      // Moved with the folder it is in, a reserved file would be open at the new place.
+      const [held] = space.root.reserved.below(join(origin.place, basename(from)));
+      if (held !== undefined) throw reservedFor(held);
       await Promise.all([origin.recheck(), target.recheck()]);
       await rename(origin.entry(basename(from)), place);
     });

@@ -6,7 +6,6 @@ import { once } from 'node:events';
 import { chmod, link, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { Worker } from 'node:worker_threads';
 import { isObject } from 'plugboard';
 import type { JsonObject } from 'plugboard';
 import { applyPatch } from 'diff';
@@ -14,7 +13,7 @@ import { makeFixture, picture, pictureOutside, removeFixture, secret } from './f
 import type { Fixture } from './fixture.ts';
 import { openOurs, textOf } from './harness.ts';
 import type { Outcome, Server } from './harness.ts';
-import type { Counters, Order } from './swapper.ts';
+import { startWorker } from './nuisance.ts';
 
 async function open(
   t: { teardown(work: () => Promise<void>): void },
@@ -227,19 +226,6 @@ test('no path of any shape reaches outside', async (t) => {
   );
   t.deepEqual(await pictureOutside(fixture), before);
 });
-
-function startWorker(order: Order): { counters: Counters; stop(): Promise<void> } {
-  const counters: Counters = new Int32Array(new SharedArrayBuffer(12));
-  const worker = new Worker(new URL('./swapper.js', import.meta.url), { workerData: { order, counters } });
-  const ended = once(worker, 'exit');
-  return {
-    counters,
-    async stop() {
-      Atomics.store(counters, 0, 1);
-      await ended;
-    },
-  };
-}
 
 const linuxTest = process.platform === 'linux' ? test : test.skip;
 

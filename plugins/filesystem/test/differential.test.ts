@@ -11,7 +11,8 @@ import type { OpenAnchor } from '../src/anchor.ts';
 import { filesystemServer } from '../src/server.ts';
 import { composed, decomposed, fill, makeFixture, picture, pictureOutside, removeFixture } from './fixture.ts';
 import type { Fixture } from './fixture.ts';
-import { connect, leaseKey, openOurs, openReference, textOf } from './harness.ts';
+import { leaseKey } from '@plugboard/test-kit/stand';
+import { connect, openOurs, openReference, textOf } from './harness.ts';
 import type { Outcome, Server } from './harness.ts';
 
 interface Call {
@@ -46,7 +47,7 @@ async function openPair(
   ours: Fixture,
   openAnchor?: OpenAnchor,
 ): Promise<{ reference: Server; server: Server }> {
-  const settings = { name: 'filesystem', readOnly: false, limits, resolveRoot: () => ours.root };
+  const settings = { name: 'filesystem', readOnly: false, limits, reserved: [], resolveRoot: () => ours.root };
   const definition = filesystemServer(openAnchor === undefined ? settings : { ...settings, openAnchor });
   return { reference: await openReference(theirs.root), server: await connect(definition) };
 }
@@ -536,7 +537,7 @@ test('where ours is stricter or does more than the reference', async (t) => {
   const allowed = async () => textOf(await led.call('list_allowed_directories'));
   while ((await allowed()) !== `Allowed directories:\n${fixture.outside}`) await setTimeout(10);
   await led.close();
-  const key = { ...leaseKey(), capabilities: { roots: {} } };
+  const key = { ...leaseKey('default'), capabilities: { roots: {} } };
   const firm = await openOurs({ root: fixture.root }, key, claimed);
   t.is(textOf(await firm.call('list_allowed_directories')), `Allowed directories:\n${fixture.root}`);
   // A negative number of lines of a folder: nothing at all, to the reference.

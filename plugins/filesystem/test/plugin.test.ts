@@ -8,7 +8,8 @@ import plugin from '../src/index.ts';
 import { version } from '../src/server.ts';
 import { folderName } from '../src/workspaces.ts';
 import { makeFixture, removeFixture, secret } from './fixture.ts';
-import { connect, leaseKey, openOurs, register, textOf } from './harness.ts';
+import { leaseKey } from '@plugboard/test-kit/stand';
+import { connect, openOurs, register, textOf } from './harness.ts';
 
 test('the plugin keeps the contract, and refuses options that it does not know', async (t) => {
   t.true(isPlugin(plugin));
@@ -58,7 +59,7 @@ test('without its root the server still lists, warns, and says at a call what to
   });
   t.true(warned.includes(root) && warned.includes('create it'));
   const definition = await register({ root });
-  t.is((await (await connect(definition, leaseKey(undefined, 'catalogue'))).list()).length, 14);
+  t.is((await (await connect(definition, leaseKey(undefined))).list()).length, 14);
   await t.throwsAsync(connect(definition), {
     message: `the root ${root} cannot be used: create it, or correct the option root`,
   });

@@ -49,6 +49,7 @@ export function pathIn(git: Git, path: string): string {
     throw new Refusal(`${path} is outside of the repository ${root.shown(top)}: paths are relative to its top folder`);
   const inside = relative(top, absolute);
   if (/^\.git(?:$|\/)/i.test(inside)) throw new Refusal(`${path} belongs to git itself`);
+  if (git.hidden.covers(inside)) throw git.hidden.refusal(path);
   return inside || '.';
 }
 

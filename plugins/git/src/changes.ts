@@ -14,7 +14,7 @@ const longList = 32 * 1024 * 1024;
 export async function add(git: Git, files: readonly string[]): Promise<{ staged: string[]; nested: string[] }> {
   const paths = pathsIn(git, files);
   const listed = ['ls-files', '-z', '--modified', '--others', '--exclude-standard', '--', ...paths];
-  const changed = [...new Set(await list(git, listed))];
+  const changed = [...new Set(await list(git, listed))].filter((path) => !git.hidden.covers(path));
   await checkThere(git, paths, changed);
   // Only what is listed is handed to git, so it never looks into repositories within this one.
   const submodules = new Set(
@@ -92,6 +92,11 @@ export async function createBranch(git: Git, name: string, base: string): Promis
 
 /** Switches to a branch, or to the commit that something else names; resolves with what is checked out then. */
 export async function checkout(git: Git, name: string): Promise<{ branch?: string; commit: string }> {
+  if (git.hidden.isHere)
+    throw new Refusal(
+      `${git.repository.root.shown(git.repository.top)} holds files of the proxy itself, so nothing is checked out there: ` +
+        'git_worktree_add makes a folder for the branch',
+    );
   const commit = await commitOf(git, name);
   if (await hasBranch(git, name)) {
     await checkBranchName(git, name);

@@ -1,5 +1,6 @@
 // Git on one repository for one call: which options every command gets, and what its failures mean.
 import { join } from 'node:path';
+import { Hidden } from './hidden.ts';
 import type { Repository } from './repository.ts';
 import { run } from './run.ts';
 import type { Ran } from './run.ts';
@@ -21,6 +22,8 @@ export interface RunOptions {
   readonly input?: string;
   /** Bytes of output instead of the option's. */
   readonly maxOutput?: number;
+  /** Pathspecs among the arguments are more than the paths themselves. */
+  readonly patterns?: boolean;
 }
 
 /** Beside the configuration that git is shown: whatever may change there, these are never on. */
@@ -50,6 +53,7 @@ const settled = [
 
 export class Git {
   readonly repository: Repository;
+  readonly hidden: Hidden;
   readonly filters: readonly string[];
   readonly hasHooks: boolean;
   readonly #init: GitInit;
@@ -57,6 +61,7 @@ export class Git {
   constructor(init: GitInit) {
     this.#init = init;
     this.repository = init.repository;
+    this.hidden = new Hidden(init.repository);
     this.filters = init.shadow.filters;
     this.hasHooks = init.shadow.hasHooks;
   }
@@ -67,13 +72,13 @@ export class Git {
   }
 
   /** Runs a command, whatever its exit code is. */
-  async run(args: readonly string[], { input, maxOutput }: RunOptions = {}): Promise<Ran> {
+  async run(args: readonly string[], { input, maxOutput, patterns }: RunOptions = {}): Promise<Ran> {
     const { program, settings, signal, repository } = this.#init;
     const ran = await run({
       program,
       args: [...settled.flatMap((each) => ['-c', each]), '--no-pager', ...args],
       cwd: repository.top,
-      env: this.#environment(),
+      env: { ...this.#environment(), ...(patterns === true && { GIT_LITERAL_PATHSPECS: '0' }) },
       input,
       maxOutput: maxOutput ?? settings.maxOutput,
       signal,
@@ -87,6 +92,12 @@ export class Git {
     const ran = await this.run(args, options);
     if (ran.code === 0 || ran.cut) return ran;
     throw this.failure(args[0] ?? '', ran);
+  }
+
+  /** The same for a command on these paths (none: on all of them), without what is hidden. */
+  mustOn(paths: readonly string[], args: readonly string[]): Promise<Ran> {
+    if (this.hidden.paths.length === 0) return this.must([...args, '--', ...paths]);
+    return this.must([...args, '--', ...this.hidden.pathspecs(paths)], { patterns: true });
   }
 
   /** The output of a command that has to succeed, without the line break at its end. */

@@ -1,4 +1,6 @@
 // Reading history: log, show, blame, branches, diffs. Changes nothing.
+import { realpath } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { commitOf, pathIn, pathsIn, rangeOf } from './arguments.ts';
 import type { Git } from './git.ts';
 import { Refusal } from './settings.ts';
@@ -34,7 +36,7 @@ export interface DiffOptions {
 export async function diff(git: Git, { staged, target, context, paths }: DiffOptions): Promise<Excerpt> {
   const commits = target === undefined ? [] : await rangeOf(git, target);
   const args = ['diff', ...plainDiff, `--unified=${context}`, ...(staged === true ? ['--cached'] : []), ...commits];
-  return excerpt(await git.must([...args, '--', ...pathsIn(git, paths)]));
+  return excerpt(await git.mustOn(pathsIn(git, paths), args));
 }
 
 export interface LogOptions {
@@ -80,7 +82,7 @@ export async function show(
   const [commit] = (await log(git, { count: 1, skip: 0, revision: hash })).commits;
   if (commit === undefined) throw new Refusal(`commit ${hash} has a message that is too long (option maxOutput)`);
   const args = ['show', ...plainDiff, '--no-show-signature', '--format=', '--diff-merges=first-parent'];
-  const ran = await git.must([...args, `--unified=${context}`, hash, '--', ...pathsIn(git, paths)]);
+  const ran = await git.mustOn(pathsIn(git, paths), [...args, `--unified=${context}`, hash]);
   return { commit, changes: excerpt(ran) };
 }
 
@@ -94,11 +96,18 @@ export async function fileAt(git: Git, revision: string, path: string): Promise<
   if (found.code !== 0 || !/^[0-9a-f]{40,64}$/.test(object))
     throw new Refusal(`${path} is not in commit ${hash.slice(0, 12)}: git_show with path "." lists its top folder`);
   const type = await git.text(['cat-file', '-t', object]);
-  if (type === 'tree') return { hash, ...excerpt(await git.must(['ls-tree', '--name-only', object])) };
+  if (type === 'tree') return { hash, ...(await namesIn(git, object, inside)) };
   if (type !== 'blob') throw new Refusal(`${path} is a submodule in commit ${hash.slice(0, 12)}`);
   const ran = await git.must(['cat-file', 'blob', object]);
   if (ran.output.subarray(0, 8000).includes(0)) throw new Refusal(`${path} is a binary file, which is not shown`);
   return { hash, ...excerpt(ran) };
+}
+
+async function namesIn(git: Git, tree: string, folder: string): Promise<Excerpt> {
+  const { text, cut } = excerpt(await git.must(['ls-tree', '--name-only', tree]));
+  if (git.hidden.paths.length === 0) return { text, cut };
+  const names = text.split('\n').filter((name) => name === '' || !git.hidden.covers(join(folder, name)));
+  return { text: names.join('\n'), cut };
 }
 
 export async function blame(
@@ -110,8 +119,23 @@ export async function blame(
 ): Promise<Excerpt> {
   const args = ['blame', '--date=iso-strict', '--no-progress'];
   if (first !== undefined || last !== undefined) args.push('-L', `${first ?? 1},${last ?? ''}`);
-  if (revision !== undefined) args.push(await commitOf(git, revision));
-  return excerpt(await git.must([...args, '--', pathIn(git, path)]));
+  const inside = pathIn(git, path);
+  if (revision !== undefined) {
+    args.push(await commitOf(git, revision));
+    return excerpt(await git.must([...args, '--', inside]));
+  }
+  await refuseLinked(git, inside);
+  const found = excerpt(await git.must([...args, '--', inside]));
+  await refuseLinked(git, inside);
+  return found;
+}
+
+/** Where a commit has a folder and the working tree has a link, git would read what the link leads to. */
+async function refuseLinked(git: Git, path: string): Promise<void> {
+  const folder = dirname(join(git.repository.top, path));
+  const real = await realpath(folder).catch(() => folder);
+  if (real !== folder)
+    throw new Refusal(`${path} is behind a symbolic link in the working tree, which is not followed: give a revision`);
 }
 
 export interface Branch {

@@ -1,7 +1,8 @@
 // The plugin: its options and the registration of its server. The server itself is loaded when somebody connects.
 import { resolve } from 'node:path';
-import { definePlugin, z } from 'plugboard';
-import type { ServerDefinition } from 'plugboard';
+import { promisify } from 'node:util';
+import { definePlugin, rootProblem, z } from 'plugboard';
+import type { PluginProblem, ServerDefinition } from 'plugboard';
 
 /** What git takes as a name or an address: one line, and nothing that would end it early. */
 const identity = z
@@ -46,12 +47,20 @@ export default definePlugin({
   title: 'Git',
   description: 'Git repositories below one root, without running what they bring along',
   options,
-  apply({ servers, directory }, { root, ...rest }) {
+  async check({ root, program }, { directory, reserved }) {
+    const folder = await rootProblem(resolve(directory, root), reserved);
+    return [folder ?? [], (await programProblem(program)) ?? []].flat();
+  },
+  apply({ servers, log, directory, reserved }, { root, ...rest }) {
+    const folder = resolve(directory, root);
     let server: Promise<ServerDefinition> | undefined;
     const load = () => {
-      server ??= import('./server.ts').then(({ gitServer }) => gitServer({ ...rest, root: resolve(directory, root) }));
+      server ??= import('./server.ts').then(({ gitServer }) => gitServer({ ...rest, root: folder, reserved }));
       return server;
     };
+    void rootProblem(folder, reserved).then((problem) => {
+      if (problem !== undefined) log.warn(`${problem.text}: ${problem.advice}`);
+    });
     servers.register({
       name: rest.name,
       title: 'Git',
@@ -62,3 +71,16 @@ export default definePlugin({
     });
   },
 });
+
+async function programProblem(program: string): Promise<PluginProblem | undefined> {
+  const { execFile } = await import('node:child_process');
+  const problem: PluginProblem = {
+    result: 'failure',
+    text: `the program ${program} cannot be run, so every call fails`,
+    advice: 'install git, or name it by the option `program`',
+  };
+  return promisify(execFile)(program, ['--version']).then(
+    () => undefined,
+    () => problem,
+  );
+}

@@ -38,7 +38,9 @@ export class Lease {
   /** The task's own folder where it has one; made on first use. Otherwise the option's, which has to be there. */
   static async open(key: LeaseKey, settings: Settings): Promise<Lease> {
     if (key.workspace !== undefined) await mkdir(key.workspace, { recursive: true, mode: 0o700 });
-    return new Lease(await Root.open(key.workspace ?? settings.root), settings);
+    const { workspace } = key;
+    const root = await Root.open(workspace ?? settings.root, settings.reserved, workspace !== undefined);
+    return new Lease(root, settings);
   }
 
   /** Runs `work` on a repository. With `writes`, nobody else changes it meanwhile. */

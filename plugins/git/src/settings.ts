@@ -3,6 +3,8 @@
 export interface Settings {
   /** Absolute. */
   readonly root: string;
+  /** Absolute paths that are the proxy's own. */
+  readonly reserved: readonly string[];
   readonly name: string;
   readonly readOnly: boolean;
   readonly author?: { readonly name: string; readonly email: string } | undefined;

@@ -37,7 +37,13 @@ const words: Readonly<Record<string, string>> = {
 export async function readStatus(git: Git): Promise<Status> {
   const args = ['status', '--porcelain=v2', '--branch', '-z', '--untracked-files=normal', '--ignore-submodules=all'];
   const { output, cut } = await git.must(args);
-  return parse(output.toString('utf8').split('\0').slice(0, -1), cut);
+  const found = parse(output.toString('utf8').split('\0').slice(0, -1), cut);
+  if (git.hidden.paths.length === 0) return found;
+  const isOpen = (path: string | undefined) => path === undefined || !git.hidden.covers(path);
+  const open = (changes: readonly Change[]) => changes.filter(({ path, from }) => isOpen(path) && isOpen(from));
+  const { staged, unstaged, untracked, conflicts } = found;
+  const changes = { staged: open(staged), unstaged: open(unstaged) };
+  return { ...found, ...changes, untracked: untracked.filter(isOpen), conflicts: conflicts.filter(isOpen) };
 }
 
 function parse(entries: readonly string[], cut: boolean): Status {

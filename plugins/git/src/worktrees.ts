@@ -1,7 +1,7 @@
 // Worktrees: the files that tie them to their repository are read and written here, so that git need not run itself.
 import { lstat, mkdir, readdir, realpath, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { checkBranchName, hasBranch } from './arguments.ts';
+import { checkBranchName, commitOf, hasBranch } from './arguments.ts';
 import { createBranch } from './changes.ts';
 import type { Git } from './git.ts';
 import { openRepository, readSmall } from './repository.ts';
@@ -76,9 +76,10 @@ export async function addWorktree(
   const user = (await worktrees(git)).find((each) => each.branch === branch && !each.missing);
   if (user !== undefined)
     throw new Refusal(`branch ${branch} is checked out at ${user.path ?? 'a place outside of the root'}: work there`);
-  if (base !== undefined) await createBranch(git, branch, base);
-  else if (!(await hasBranch(git, branch)))
+  if (base === undefined && !(await hasBranch(git, branch)))
     throw new Refusal(`there is no branch ${branch}: give base_branch (e.g. HEAD) to create it, or see git_branch`);
+  await refuseHidden(git, base ?? `refs/heads/${branch}`);
+  if (base !== undefined) await createBranch(git, branch, base);
   const own = await makeOwnFolder(join(commonDir, 'worktrees'), basename(real));
   try {
     await writeFile(join(own, 'commondir'), '../..\n');
@@ -94,6 +95,20 @@ export async function addWorktree(
     await rm(own, { recursive: true, force: true });
     throw error;
   }
+}
+
+/** A worktree would be a copy of what is hidden here. */
+async function refuseHidden(git: Git, revision: string): Promise<void> {
+  if (git.hidden.paths.length === 0) return;
+  const args = ['ls-tree', '-r', '-z', '--name-only', await commitOf(git, revision)];
+  const { output, cut } = await git.must(args, { maxOutput: 32 * 1024 * 1024 });
+  const found = output
+    .toString('utf8')
+    .split('\0')
+    .find((path) => git.hidden.covers(path));
+  if (found !== undefined)
+    throw new Refusal(`the branch has ${found}, which belongs to the proxy itself: it is not checked out`);
+  if (cut) throw new Refusal('the branch has too many files to look through');
 }
 
 async function makeOwnFolder(folder: string, name: string): Promise<string> {
@@ -121,6 +136,8 @@ export async function removeWorktree(git: Git, path: string, force: boolean): Pr
     throw new Refusal(`${path} is no worktree of this repository: git_worktree_list shows all`);
   if (found.worktree.locked)
     throw new Refusal(`worktree ${path} is locked: somebody has to run "git worktree unlock" first`);
+  if (root.reserved.below(real).length > 0)
+    throw new Refusal(`${path} holds files of the proxy itself: it is not removed`);
   const own = join(commonDir, 'worktrees', found.id);
   const repository = await openRepository(root, real);
   if (repository.gitDir !== own) throw new Refusal(`${path}/.git does not point back to this repository: not removed`);

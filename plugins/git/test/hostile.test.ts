@@ -655,3 +655,19 @@ test('a lock, too much output, too little time, a program that is not there: eac
     /git-that-is-not-there is not there: install git \(Debian: apt-get install git\)/,
   );
 });
+
+test('blame reads nothing through a link in the working tree', async (t) => {
+  const { root, outside } = folders(t);
+  const repo = repository(join(root, 'repo'));
+  write(outside, { 'b.txt': 'outside-secret\n' });
+  // HEAD has a folder where the working tree has a link.
+  mustGit(repo, 'rm', '-r', '--quiet', '--cached', 'folder');
+  mustGit(repo, 'reset', '--quiet');
+  mustGit(repo, 'mv', 'folder', 'kept');
+  mustGit(repo, 'reset', '--quiet');
+  symlinkSync(outside, join(repo, 'folder'));
+  t.regex(mustGit(repo, 'blame', '--', 'folder/b.txt'), /outside-secret/);
+  const client = await open(t, root);
+  const { text } = await client.call('git_blame', { repo_path: 'repo', path: 'folder/b.txt' });
+  t.false(text.includes('outside-secret'), text);
+});

@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startProxy } from '@plugboard/test-kit';
+import { leaseKey } from '@plugboard/test-kit/stand';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { isPlugin, z } from 'plugboard';
@@ -108,7 +109,7 @@ interface Tool {
 async function listTools(options: JsonObject = {}): Promise<Tool[]> {
   // Lists need neither a root nor the program.
   const server = await register({ root: '/nowhere', program: 'none', ...options });
-  const client = await connect(server, { kind: 'catalogue', grant: undefined });
+  const client = await connect(server, leaseKey(undefined));
   const tools = await client.list();
   await client.close();
   return tools as unknown as Tool[];
@@ -149,9 +150,9 @@ gitTest('a task works in its own folder, and leaves nothing when it ends', async
   mkdirSync(one);
   repository(one);
   const server = await register({ root, author });
-  const first = await connect(server, { grant: 'task:1', id: '1', workspace: one });
-  const second = await connect(server, { grant: 'task:2', id: '2', workspace: two });
-  const third = await connect(server, { grant: 'task:3', id: '3' });
+  const first = await connect(server, { ...leaseKey('task:1'), workspace: one });
+  const second = await connect(server, { ...leaseKey('task:2'), workspace: two });
+  const third = await connect(server, leaseKey('task:3'));
   write(one, { 'mine.txt': 'x' });
   await first.result('git_add', { files: ['mine.txt'] });
   await first.result('git_commit', { message: 'Mine' });

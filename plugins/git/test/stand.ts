@@ -4,10 +4,11 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { leaseKey, outcomeOf, recordedLog, registeredServer, ServerLease } from '@plugboard/test-kit/stand';
+import type { Outcome } from '@plugboard/test-kit/stand';
 import test from 'ava';
 import type { ExecutionContext, TestFn } from 'ava';
-import { UpstreamCall } from 'plugboard';
-import type { ConnectionEvents, JsonObject, LeaseKey, PluginApi, ServerDefinition } from 'plugboard';
+import type { JsonObject, ServerDefinition, Tool, UpstreamCall } from 'plugboard';
 import plugin from '../src/index.ts';
 
 const installed = spawnSync('git', ['--version']).status === 0;
@@ -18,31 +19,25 @@ export const gitTest = (installed ? test : test.skip) as TestFn;
 /** The same, while no other test of its file runs. */
 export const serialGitTest = (installed ? test.serial : test.serial.skip) as TestFn;
 
-export interface Outcome {
-  readonly text: string;
-  readonly isError: boolean;
-  readonly structured: JsonObject;
-}
-
 export interface Client {
   call(tool: string, args?: JsonObject): Promise<Outcome>;
   /** The structured result of a call that must succeed. */
   result(tool: string, args?: JsonObject): Promise<JsonObject>;
   /** The text of a call that must fail. */
   refused(tool: string, args?: JsonObject): Promise<string>;
-  list(): Promise<JsonObject[]>;
+  list(): Promise<Tool[]>;
   send(tool: string, args?: JsonObject): UpstreamCall;
   close(): Promise<void>;
 }
 
 /** Validates options as the host does and applies the plugin; returns what it registers. */
-export async function register(options: JsonObject, directory = '/'): Promise<ServerDefinition> {
-  const servers: ServerDefinition[] = [];
-  const api = { servers: { register: (server: ServerDefinition) => servers.push(server) }, directory };
-  await plugin.apply(api as unknown as PluginApi, plugin.options?.parse(options));
-  const [server] = servers;
-  if (server === undefined || servers.length !== 1) throw new Error(`${servers.length} servers were registered`);
-  return server;
+export function register(
+  options: JsonObject,
+  directory = '/',
+  reserved: readonly string[] = [],
+  warn: (message: string) => void = () => {},
+): Promise<ServerDefinition> {
+  return registeredServer(plugin, options, { directory, reserved, log: { ...recordedLog([]), warn } });
 }
 
 export const author = { name: 'Task Agent', email: 'agent@example.com' };
@@ -54,31 +49,9 @@ export async function open(t: ExecutionContext, root: string, options: JsonObjec
   return client;
 }
 
-const noEvents: ConnectionEvents = {
-  notification: () => {},
-  request: () => Promise.reject(new Error('nobody is asked here')),
-  closed: () => {},
-};
-
-export async function connect(server: ServerDefinition, key: Partial<LeaseKey> = {}): Promise<Client> {
-  const whole: LeaseKey = { kind: 'task', id: 'x', grant: 'default', capabilities: {}, clientInfo: undefined, ...key };
-  const connection = await server.open(whole, noEvents, new AbortController().signal);
-  const start = (method: string, params: JsonObject) => {
-    const call = newCall(method, params);
-    connection.send(call);
-    return call;
-  };
-  const request = async (method: string, params: JsonObject): Promise<JsonObject> => {
-    const { message } = await start(method, params).answer;
-    if (message.error !== undefined) throw new Error(message.error.message);
-    return JSON.parse(JSON.stringify(message.result)) as JsonObject;
-  };
-  const call = async (tool: string, args: JsonObject = {}): Promise<Outcome> => {
-    const result = await request('tools/call', { name: tool, arguments: args });
-    const [block] = result['content'] as { text: string }[];
-    const structured = (result['structuredContent'] ?? {}) as JsonObject;
-    return { text: block?.text ?? '', isError: result['isError'] === true, structured };
-  };
+export async function connect(server: ServerDefinition, key = leaseKey('default')): Promise<Client> {
+  const lease = await ServerLease.open(server, key);
+  const call = async (tool: string, args: JsonObject = {}): Promise<Outcome> => outcomeOf(await lease.call(tool, args));
   return {
     call,
     result: async (tool, args) => {
@@ -91,21 +64,10 @@ export async function connect(server: ServerDefinition, key: Partial<LeaseKey> =
       if (!isError) throw new Error(`${tool} did not fail: ${text}`);
       return text;
     },
-    list: async () => (await request('tools/list', {}))['tools'] as JsonObject[],
-    send: (tool, args = {}) => start('tools/call', { name: tool, arguments: args }),
-    close: () => connection.close(),
+    list: () => lease.list(),
+    send: (tool, args = {}) => lease.start('tools/call', { name: tool, arguments: args }),
+    close: () => lease.close(),
   };
-}
-
-function newCall(method: string, params: JsonObject): UpstreamCall {
-  const caller = {
-    era: 'old',
-    protocolVersion: '2025-11-25',
-    capabilities: {},
-    clientInfo: undefined,
-    logLevel: undefined,
-  } as const;
-  return new UpstreamCall({ method, params, caller, timeout: 300_000, maxTimeout: 300_000 });
 }
 
 /** A folder that is removed with the test: `root` for the server, and a place outside of it. */

@@ -1,18 +1,9 @@
 // A stand for the plugin: applies it as the host does and calls its server as the core does, against a GitHub of its own. No expectations
 // live here, but that GitHub saw and said only what its description allows.
 
+import { answerOf, leaseKey, registeredServer, ServerLease } from '@plugboard/test-kit/stand';
 import type { ExecutionContext } from 'ava';
-import { UpstreamCall } from 'plugboard';
-import type {
-  Connection,
-  ConnectionEvents,
-  JsonObject,
-  LeaseKey,
-  PluginApi,
-  RpcResponse,
-  ServerDefinition,
-  Tool,
-} from 'plugboard';
+import type { Connection, JsonObject, RpcResponse, ServerDefinition, Tool } from 'plugboard';
 import plugin from '../src/index.ts';
 import { Description } from './github/description.ts';
 import { LocalGitHub } from './github/local-github.ts';
@@ -66,53 +57,26 @@ export function checkGitHub(t: ExecutionContext, github: LocalGitHub): void {
 }
 
 /** Applies the plugin as the host does; returns what it registers. */
-export async function register(options: JsonObject, services: Record<string, unknown> = {}): Promise<ServerDefinition> {
-  const servers: ServerDefinition[] = [];
-  const api = {
-    servers: { register: (server: ServerDefinition) => servers.push(server) },
-    services: { find: (name: string) => services[name] },
-    hooks: { on: () => {} },
-  };
-  await plugin.apply(api as unknown as PluginApi, plugin.options?.parse(options));
-  const server = servers[0];
-  if (server === undefined || servers.length !== 1) throw new Error(`the plugin registered ${servers.length} servers`);
-  return server;
+export function register(options: JsonObject, services: Record<string, unknown> = {}): Promise<ServerDefinition> {
+  const find = <Service>(name: string) => services[name] as Service | undefined;
+  return registeredServer(plugin, options, { services: { find }, hooks: { on: () => {} } });
 }
 
 /** Opens a server for a grant; for the catalogue without one. */
 export async function openFor(t: ExecutionContext, server: ServerDefinition, grant?: string): Promise<Client> {
-  const connection = await server.open(leaseKey(grant), noEvents, new AbortController().signal);
-  t.teardown(() => connection.close());
+  const lease = await ServerLease.open(server, leaseKey(grant));
+  t.teardown(() => lease.close());
   return {
-    connection,
-    call: async (name, args = {}, signal) =>
-      resultOf(await send(connection, 'tools/call', { name, arguments: args }, signal)),
-    list: async () => (await send(connection, 'tools/list', {})).result?.['tools'] as Tool[],
+    connection: lease.connection,
+    call: async (name, args = {}, signal) => {
+      const call = lease.start('tools/call', { name, arguments: args });
+      signal?.addEventListener('abort', () => call.onCancel?.({ kind: 'client', message: 'cancelled' }), {
+        once: true,
+      });
+      return resultOf(await answerOf(call));
+    },
+    list: () => lease.list(),
   };
-}
-
-export function leaseKey(grant: string | undefined): LeaseKey {
-  const id = grant ?? 'catalogue';
-  return { kind: grant === undefined ? 'catalogue' : 'task', id, grant, capabilities: {}, clientInfo: undefined };
-}
-
-export async function send(
-  connection: Connection,
-  method: string,
-  params: JsonObject,
-  signal?: AbortSignal,
-): Promise<RpcResponse> {
-  const caller = {
-    era: 'old',
-    protocolVersion: '2025-11-25',
-    capabilities: {},
-    clientInfo: undefined,
-    logLevel: undefined,
-  } as const;
-  const call = new UpstreamCall({ method, params, caller, timeout: 600_000, maxTimeout: 600_000 });
-  signal?.addEventListener('abort', () => call.onCancel?.({ kind: 'client', message: 'cancelled' }), { once: true });
-  connection.send(call);
-  return JSON.parse((await call.answer).encode(1).toString()) as RpcResponse;
 }
 
 function resultOf(whole: RpcResponse): Result {
@@ -129,12 +93,6 @@ function resultOf(whole: RpcResponse): Result {
     whole,
   };
 }
-
-export const noEvents: ConnectionEvents = {
-  notification: () => {},
-  request: () => Promise.reject(new Error('nobody is asked here')),
-  closed: () => {},
-};
 
 /** The answer for a file; without bytes, as GitHub answers from 1 MB on. */
 export function fileAnswer(bytes: Buffer | undefined, size: number): Answer {

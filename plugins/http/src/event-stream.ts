@@ -47,6 +47,8 @@ export class EventStream {
   readonly #responder: Responder;
   readonly #limits: StreamLimits;
   #lastWrite: number;
+  /** Bytes of the longest frame that may still be on its way: to be longer than the limit makes nobody a slow reader. */
+  #longest = 0;
 
   /** Sends the headers. `now` is the time of the transport's clock. */
   constructor(response: ServerResponse, responder: Responder, limits: StreamLimits, now: number) {
@@ -71,15 +73,26 @@ export class EventStream {
       return false;
     }
     this.#response.write(frame);
+    this.#longest = Math.max(this.#longest, frame.length);
     return true;
+  }
+
+  /** Sends the last frame, however much is unread before it, and ends the response: an answer must not be lost to what went before. */
+  endWith(frame: Buffer): void {
+    if (this.open) this.#response.write(frame);
+    this.end();
   }
 
   /** True when the reader leaves too much unread. */
   #isBehind(): boolean {
-    if (this.#response.writableLength <= this.#limits.maxQueuedBytes) return false;
+    const { maxQueuedBytes } = this.#limits;
+    if (this.#response.writableLength <= maxQueuedBytes) {
+      this.#longest = 0;
+      return false;
+    }
     // Node holds what is written until the end of the turn: a burst of ours is not yet a slow reader.
     this.#response.socket?.uncork();
-    return this.#response.writableLength > this.#limits.maxQueuedBytes;
+    return this.#response.writableLength > maxQueuedBytes + this.#longest;
   }
 
   /** Sends a comment when it is time, so that nobody in between takes the connection for dead. */

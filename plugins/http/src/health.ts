@@ -48,5 +48,7 @@ export class Health {
 }
 
 function describe(server: ServerStatus): object {
-  return { name: server.name, state: server.state, reason: server.reason, tools: server.tools };
+  const { name, state, reason, tools, quarantined } = server;
+  // A member that is undefined is not written.
+  return { name, state, reason, tools, heldBack: quarantined === 0 ? undefined : quarantined };
 }

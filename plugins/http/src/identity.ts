@@ -1,7 +1,7 @@
 // Who sends a request: from its Authorization header to a grant, and how a refusal is answered. The board knows the credentials.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { isDenied, RefusedRequest, rpcCode, Unauthorized } from 'plugboard';
+import { isDenied, isUnauthorized, RefusedRequest, rpcCode, Unauthorized } from 'plugboard';
 import type { AuthenticationContext, BoardApi, Credential, Grant, Log } from 'plugboard';
 import type { Responder } from './responder.ts';
 
@@ -52,11 +52,6 @@ export class Identity {
       this.#responder.fault(response);
     }
   }
-}
-
-/** By its code, because a plugin may have brought its own copy of the class. */
-function isUnauthorized(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === 'UNAUTHORIZED';
 }
 
 function bearer(authorization: string): Credential {

@@ -1,5 +1,5 @@
 // The plugin: puts its parts together. Each part is a file of its own.
-import { definePlugin } from 'plugboard';
+import { definePlugin, hints, isLoopback } from 'plugboard';
 import { Clock } from './clock.ts';
 import { type Address, Listener } from './listener.ts';
 import type { MountHandler } from './mounts.ts';
@@ -31,6 +31,10 @@ export default definePlugin({
   // One port, one listener; and stopped first, so that calls under way can end while their servers still run.
   exclusive: true,
   options,
+  check: ({ host }, { protected: isProtected }) =>
+    isLoopback(host) || isProtected
+      ? []
+      : [{ result: 'failure', text: `refuses to listen on ${host} without credentials`, advice: hints.REFUSED_BIND }],
   async apply({ board, log, services }, chosen) {
     const { streamAfter, keepAlive, grace, idleTimeout } = chosen;
     const clock = new Clock([streamAfter, keepAlive, grace, idleTimeout]);

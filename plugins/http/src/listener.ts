@@ -2,9 +2,8 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { cannotListen, PlugboardError } from 'plugboard';
+import { cannotListen, isLoopback, PlugboardError, urlHost } from 'plugboard';
 import type { Context } from './context.ts';
-import { isLoopback, urlHost } from './request-check.ts';
 import type { Router } from './router.ts';
 
 /** Where the transport listens. */

@@ -1,6 +1,7 @@
 // New era: one POST is one request, its answer JSON or an event stream, and closing the connection takes the request back.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { Answer, InFlight, metaKey, RefusedRequest, rpcCode } from 'plugboard';
+import type { Socket } from 'node:net';
+import { Answer, InFlight, isUnauthorized, metaKey, RefusedRequest, rpcCode } from 'plugboard';
 import type {
   Capabilities,
   Envelope,
@@ -15,6 +16,7 @@ import type {
 import { EventStream, frameOf } from './event-stream.ts';
 import type { Exchange } from './exchange.ts';
 import { transportId } from './identity.ts';
+import type { Identity } from './identity.ts';
 import type { Context } from './context.ts';
 
 /** Errors that the specification ties to an HTTP status, for answers that name none themselves. */
@@ -28,6 +30,16 @@ const statusOf = new Map<number, number>([
 const parameterName = /^mcp-param-/i;
 const noHeaders: Readonly<Record<string, string>> = Object.freeze({});
 
+/** Requests of one connection that wait behind another one's answer. Clients of MCP hardly ever send a second before the first is answered. */
+const maxQueued = 32;
+
+const closed = 'the client closed the stream';
+
+/** How many requests are under way. */
+interface Count {
+  open: number;
+}
+
 /** One request under way. The board answers it through this object. */
 class NewCall implements Reply {
   readonly request: RpcRequest;
@@ -36,15 +48,20 @@ class NewCall implements Reply {
   readonly #response: ServerResponse;
   readonly #startedAt: number;
   readonly #serial: number;
+  readonly #count: Count;
   #stream: EventStream | undefined;
+  /** Those that wait with it behind another answer on their connection. */
+  #queue: Set<NewCall> | undefined;
   #done = false;
 
-  constructor(request: RpcRequest, era: NewEra, response: ServerResponse, serial: number) {
+  constructor(request: RpcRequest, era: NewEra, response: ServerResponse, serial: number, count: Count) {
     this.#serial = serial;
     this.request = request;
     this.#era = era;
     this.#response = response;
     this.#startedAt = era.context.clock.now;
+    this.#count = count;
+    count.open += 1;
   }
 
   /** True when nobody waits for an answer any more. */
@@ -56,10 +73,7 @@ class NewCall implements Reply {
     if (!this.#close()) return;
     const { id } = this.request;
     if (this.#stream === undefined) this.#era.context.responder.answer(this.#response, httpStatus(answer), answer, id);
-    else {
-      this.#stream.write(frameOf(answer.encode(id)));
-      this.#stream.end();
-    }
+    else this.#stream.endWith(frameOf(answer.encode(id)));
   }
 
   notify(message: RpcNotification): void {
@@ -77,8 +91,11 @@ class NewCall implements Reply {
   }
 
   /** Called when the request has been handed over: from now on a closed connection takes it back. */
-  watch(): void {
-    if (!this.#done) this.#response.on('close', () => this.cancel('the client closed the stream'));
+  watch(socket: Socket): void {
+    if (this.#done) return;
+    this.#response.on('close', () => this.cancel(closed));
+    // Node tells a response of its connection only when its turn has come.
+    if (this.#response.socket === null) this.#queue = this.#era.queue(socket, this);
   }
 
   /** Ends the request; its client gets no answer. */
@@ -104,7 +121,9 @@ class NewCall implements Reply {
   #close(): boolean {
     if (this.#done) return false;
     this.#done = true;
+    this.#count.open -= 1;
     this.#era.calls.delete(this.#serial);
+    this.#queue?.delete(this);
     return true;
   }
 }
@@ -113,10 +132,14 @@ class NewCall implements Reply {
 export class NewEra {
   readonly context: Context;
   readonly calls = new InFlight<NewCall>();
+  readonly #identity: Identity;
+  readonly #counts = new WeakMap<Session, Count>();
+  readonly #queues = new WeakMap<Socket, Set<NewCall>>();
   #lastSerial = 0;
 
-  constructor(context: Context) {
+  constructor(context: Context, identity: Identity) {
     this.context = context;
+    this.#identity = identity;
     context.clock.onTick((now) => {
       for (const call of this.calls.all()) call.beat(now);
     });
@@ -146,6 +169,21 @@ export class NewEra {
     if (message.method !== 'notifications/cancelled') void this.#notify(message, exchange);
   }
 
+  /** Adds a call to those that wait behind another on a connection, which is given up when they are too many. */
+  queue(socket: Socket, call: NewCall): Set<NewCall> {
+    let waiting = this.#queues.get(socket);
+    if (waiting === undefined) {
+      const calls = (waiting = new Set());
+      this.#queues.set(socket, calls);
+      socket.on('close', () => {
+        for (const each of [...calls]) each.cancel(closed);
+      });
+    }
+    waiting.add(call);
+    if (waiting.size > maxQueued) socket.destroy();
+    return waiting;
+  }
+
   /** Ends the requests that would stay open for ever. */
   hangUp(reason: string): void {
     for (const call of this.calls.all()) if (call.request.method === 'subscriptions/listen') call.cancel(reason);
@@ -164,8 +202,12 @@ export class NewEra {
     }
   }
 
-  #refuse(message: RpcRequest, { response }: Exchange, error: unknown): void {
+  #refuse(message: RpcRequest, { request, response }: Exchange, error: unknown): void {
     const { responder, log } = this.context;
+    if (isUnauthorized(error)) {
+      this.#identity.refuse(request, response, error);
+      return;
+    }
     if (error instanceof RefusedRequest) {
       responder.json(response, httpStatus(error.answer), error.answer.encode(message.id));
       return;
@@ -176,11 +218,24 @@ export class NewEra {
 
   #start(message: RpcRequest, session: Session, { request, response }: Exchange): void {
     if (response.destroyed) return;
+    const count = this.#countOf(session);
+    if (count.open >= this.context.options.maxCallsPerSession) {
+      const text = 'This caller has as many requests under way as it may have; wait for an answer';
+      const headers = ['Retry-After', '1'];
+      this.context.responder.error(response, 429, rpcCode.serverGone, text, { id: message.id, headers });
+      return;
+    }
     this.#lastSerial += 1;
-    const call = new NewCall(message, this, response, this.#lastSerial);
+    const call = new NewCall(message, this, response, this.#lastSerial, count);
     this.calls.set(this.#lastSerial, call);
     call.handle = this.context.board.handle(session, message, call, envelopeOf(message, request));
-    call.watch();
+    call.watch(request.socket);
+  }
+
+  #countOf(session: Session): Count {
+    let count = this.#counts.get(session);
+    if (count === undefined) this.#counts.set(session, (count = { open: 0 }));
+    return count;
   }
 }
 

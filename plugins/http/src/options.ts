@@ -30,7 +30,10 @@ export const options = z.strictObject({
   maxBodyBytes: count(4 * mebibyte, 'Largest request body, in bytes'),
   maxSessions: count(10_000, 'Most sessions (old era) in all'),
   maxSessionsPerGrant: count(1000, 'Most sessions (old era) of one grant'),
-  maxCallsPerSession: count(1000, 'Most requests of one session under way at a time'),
+  maxCallsPerSession: count(
+    1000,
+    'Most requests of one session (new era: of one grant at one endpoint) under way at a time',
+  ),
   maxConnections: count(20_000, 'Most connections; further ones are closed at once'),
   idleTimeout: milliseconds(30 * 60_000, 'A session without a request or an open stream for so long is ended'),
   grace: milliseconds(60_000, 'A call of a session whose connection broke goes on for so long, waiting to be resumed'),

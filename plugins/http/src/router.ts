@@ -1,6 +1,6 @@
 // From a request to whoever serves it, with the checks in one order: bound safely, Host and Origin, path, method, media types, identity, body, era.
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import { rpcCode } from 'plugboard';
+import { isLoopback, rpcCode } from 'plugboard';
 import type { Grant, RequestId } from 'plugboard';
 import { type BodyEnd, parseBody, readBody } from './body.ts';
 import { classifyNotification, classifyRequest, isNew, type StandardHeaders, type Verdict } from './classify.ts';
@@ -12,7 +12,7 @@ import { Mounts } from './mounts.ts';
 import { NewEra } from './new-era.ts';
 import { OldEra } from './old-era.ts';
 import type { Context } from './context.ts';
-import { accepts, isJson, isLoopback, RequestCheck } from './request-check.ts';
+import { accepts, isJson, RequestCheck } from './request-check.ts';
 import { Sessions } from './sessions.ts';
 
 /** An endpoint of MCP: all servers, or the one named. */
@@ -43,10 +43,10 @@ export class Router {
     this.mounts = new Mounts([options.path, '/healthz', '/readyz']);
     this.sessions = new Sessions(context);
     this.#oldEra = new OldEra(context, this.sessions);
-    this.newEra = new NewEra(context);
     this.#identity = new Identity(board, responder, log);
+    this.newEra = new NewEra(context, this.#identity);
     this.#health = new Health(board, this.#identity, responder);
-    this.#check = new RequestCheck(options.host, options.allowedHosts, options.allowedOrigins);
+    this.#check = new RequestCheck(options);
     this.#needsProtection = !isLoopback(options.host);
   }
 

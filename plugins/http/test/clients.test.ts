@@ -5,7 +5,8 @@ import { StreamableHTTPClientTransport } from '@modelcontextprotocol/sdk/client/
 import { CreateMessageRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import test from 'ava';
 import { Answer, metaOf } from 'plugboard';
-import { start, until } from './harness.ts';
+import { until } from '@plugboard/test-kit/stand';
+import { start } from './harness.ts';
 
 const tools = [{ name: 'add', inputSchema: { type: 'object' } }];
 

@@ -1,17 +1,11 @@
 // Starts the plugin as the host does and talks to it over real sockets. No expectations live here.
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request as httpRequest, type Server } from 'node:http';
 import { connect, type Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { FakeBoard, recordedLog } from '@plugboard/test-kit/stand';
+import type { LogLine } from '@plugboard/test-kit/stand';
 import type { ExecutionContext } from 'ava';
 import type { JsonObject, PluginApi, RpcMessage } from 'plugboard';
 import plugin, { type HttpService } from '../src/index.ts';
-import { FakeBoard } from './fake-board.ts';
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: object | undefined;
-}
 
 export interface Running {
   readonly board: FakeBoard;
@@ -24,11 +18,10 @@ export interface Running {
 /** Applies the plugin with the given options on a free port; it is stopped when the test ends. */
 export async function start(t: ExecutionContext, options: object = {}, board = new FakeBoard()): Promise<Running> {
   const log: LogLine[] = [];
-  const write = (level: string) => (message: string, fields?: object) => void log.push({ level, message, fields });
   let service: HttpService | undefined;
   const api = {
     board,
-    log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+    log: recordedLog(log),
     services: { provide: (_name: string, offered: unknown) => void (service = offered as HttpService) },
     signal: new AbortController().signal,
     directory: process.cwd(),
@@ -260,13 +253,4 @@ export function sendNew(
     headers: standard,
     body: { jsonrpc: '2.0', id, method, params: { _meta: envelope(), ...params } },
   });
-}
-
-/** Waits until something is so. The deadline is generous: it only ends a test that would fail anyway. */
-export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
-  while (!(await holds())) {
-    if (Date.now() > deadline) throw new Error(`never happened: ${what}`);
-    await sleep(5);
-  }
 }

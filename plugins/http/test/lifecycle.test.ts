@@ -7,8 +7,8 @@ import test from 'ava';
 import { Answer, PlugboardError, z } from 'plugboard';
 import plugin from '../src/index.ts';
 import { options } from '../src/options.ts';
-import { FakeBoard, grantNamed, serverStatus } from './fake-board.ts';
-import { OldClient, rawPost, send, sendNew, start, until } from './harness.ts';
+import { FakeBoard, grantNamed, serverStatus, until } from '@plugboard/test-kit/stand';
+import { OldClient, rawPost, send, sendNew, start } from './harness.ts';
 
 test('endpoints: all servers, one server, nothing else', async (t) => {
   const { port, service, board } = await start(t);
@@ -154,7 +154,7 @@ test('stopping lets calls under way finish, ends the streams and closes the sess
   const large = await (await fresh).json();
   t.is((large['result'] as { text: string }).text.length, text.length);
   await stopped;
-  t.is(board.closed[0]?.id, client.id);
+  t.is(board.closed[0]?.session.id, client.id);
   t.is(newCall.cancelled, undefined);
 });
 

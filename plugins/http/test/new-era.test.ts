@@ -1,11 +1,13 @@
 // Requests of the new era: the ladder of checks, statuses, streams, cancelling; and a comparison with the SDK's own classification.
+import { once } from 'node:events';
 import { Agent } from 'node:http';
+import { connect } from 'node:net';
 import { classifyInboundRequest, createMcpHandler, McpServer } from '@modelcontextprotocol/server';
 import test from 'ava';
 import fc from 'fast-check';
 import { Answer, findResponseId } from 'plugboard';
-import { FakeBoard, grantNamed } from './fake-board.ts';
-import { envelope, newVersion, OldClient, send, sendNew, start, until } from './harness.ts';
+import { FakeBoard, grantNamed, until } from '@plugboard/test-kit/stand';
+import { envelope, newVersion, OldClient, send, sendNew, start } from './harness.ts';
 
 function relayed(text: string): Answer {
   const place = findResponseId(Buffer.from(text));
@@ -336,4 +338,62 @@ test('classification agrees with the SDK’s', async (t) => {
     }),
     { numRuns: 600 },
   );
+});
+
+test('requests that wait behind another on their connection are taken back with it, and may not be many', async (t) => {
+  const { port, board } = await start(t);
+  const body = JSON.stringify({ jsonrpc: '2.0', id: 1, method: 'some/method', params: { _meta: envelope() } });
+  const head = [
+    'POST /mcp HTTP/1.1',
+    'Host: 127.0.0.1',
+    'Content-Type: application/json',
+    'Accept: application/json, text/event-stream',
+    `MCP-Protocol-Version: ${newVersion}`,
+    'Mcp-Method: some/method',
+    `Content-Length: ${Buffer.byteLength(body)}`,
+  ].join('\r\n');
+  const pipelined = async (count: number) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.on('error', () => {});
+    socket.resume();
+    await once(socket, 'connect');
+    socket.write(`${head}\r\n\r\n${body}`.repeat(count));
+    return socket;
+  };
+  const socket = await pipelined(3);
+  const calls = [await board.take(), await board.take(), await board.take()];
+  socket.destroy();
+  await until('all are cancelled', () => calls.every(({ cancelled }) => cancelled !== undefined));
+  const greedy = await pipelined(100);
+  await once(greedy, 'close');
+  t.pass();
+});
+
+test('a grant has so many requests under way and no more', async (t) => {
+  const { port, board } = await start(t, { maxCallsPerSession: 2 });
+  const pending = [1, 2].map((id) => sendNew(port, id, 'some/method'));
+  const calls = [await board.take(), await board.take()];
+  const refused = await sendNew(port, 3, 'some/method');
+  t.is(refused.status, 429);
+  t.is(refused.headers['retry-after'], '1');
+  for (const call of calls) call.reply.answer(Answer.result({}));
+  t.deepEqual(
+    (await Promise.all(pending)).map(({ status }) => status),
+    [200, 200],
+  );
+  const next = sendNew(port, 4, 'some/method');
+  (await board.take()).reply.answer(Answer.result({}));
+  t.is((await next).status, 200);
+});
+
+test('a long message before the answer costs nobody the answer', async (t) => {
+  const { port, board } = await start(t);
+  const pending = sendNew(port, 1, 'some/method');
+  const { reply } = await board.take();
+  const params = { level: 'info', data: 'x'.repeat(5_000_000) };
+  for (let turn = 0; turn < 2; turn += 1) reply.notify({ jsonrpc: '2.0', method: 'notifications/message', params });
+  reply.answer(Answer.result({ done: true }));
+  const stream = await pending;
+  for (let turn = 0; turn < 2; turn += 1) t.like((await stream.next())?.message, { method: 'notifications/message' });
+  t.like((await stream.next())?.message, { id: 1, result: { done: true } });
 });

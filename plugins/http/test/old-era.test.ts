@@ -1,8 +1,8 @@
 // Sessions of the old era over real sockets: opening, using, sharing, capping and ending them.
 import test from 'ava';
 import { Answer, RefusedRequest } from 'plugboard';
-import { FakeBoard, grantNamed } from './fake-board.ts';
-import { connectionsOf, OldClient, rawPost, send, start, until } from './harness.ts';
+import { FakeBoard, grantNamed, until } from '@plugboard/test-kit/stand';
+import { connectionsOf, OldClient, rawPost, send, start } from './harness.ts';
 
 const initialize = {
   jsonrpc: '2.0',
@@ -25,7 +25,7 @@ test('a session is opened, used and ended', async (t) => {
   const id = String(opened.headers['mcp-session-id']);
   t.regex(id, /^[\x21-\x7e]+$/);
   t.like(await opened.json(), { jsonrpc: '2.0', id: 'first', result: { protocolVersion: '2025-11-25' } });
-  t.like(board.opened[0], { transport: 'http', server: undefined, params: initialize.params });
+  t.like(board.opened[0]?.request, { transport: 'http', server: undefined, params: initialize.params });
 
   const headers = { 'mcp-session-id': id, 'mcp-protocol-version': '2025-11-25' };
   const initialized = await send(port, { body: { jsonrpc: '2.0', method: 'notifications/initialized' }, headers });
@@ -82,7 +82,7 @@ test('a session exists only for its grant and its endpoint', async (t) => {
   const bearer = (name: string): Record<string, string> => ({ authorization: `Bearer ${name}-token` });
   const alice = await OldClient.open(port, { headers: bearer('alice') });
   const alpha = await OldClient.open(port, { headers: bearer('alice'), path: '/mcp/alpha' });
-  t.is(board.opened[1]?.server, 'alpha');
+  t.is(board.opened[1]?.request.server, 'alpha');
   const ping = { jsonrpc: '2.0', id: 1, method: 'ping' };
   t.is((await alice.post(ping)).status, 200);
   t.is((await alpha.post(ping)).status, 200);
@@ -253,7 +253,7 @@ test('an idle session is ended; one with a stream or a call is not', async (t) =
   for (let n = 0; n < 2; n += 1) {
     const idle = await OldClient.open(port);
     await until('an idle session ends', () => board.closed.length > n);
-    t.is(board.closed[n]?.id, idle.id);
+    t.is(board.closed[n]?.session.id, idle.id);
     t.is((await idle.request(1, 'ping')).status, 404);
   }
   call.reply.answer(Answer.result({}));

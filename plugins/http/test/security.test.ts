@@ -4,8 +4,8 @@ import { connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import test from 'ava';
 import { Answer, Denied, PlugboardError } from 'plugboard';
-import { FakeBoard, grantNamed } from './fake-board.ts';
-import { connectionsOf, envelope, OldClient, rawPost, send, sendNew, sendRaw, start, until } from './harness.ts';
+import { FakeBoard, grantNamed, until } from '@plugboard/test-kit/stand';
+import { connectionsOf, envelope, OldClient, rawPost, send, sendNew, sendRaw, start } from './harness.ts';
 
 const echo = { jsonrpc: '2.0', id: 1, method: 'test/echo', params: { _meta: envelope() } };
 const standard = { 'mcp-protocol-version': '2026-07-28', 'mcp-method': 'test/echo' };

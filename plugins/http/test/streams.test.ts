@@ -2,8 +2,9 @@
 import test from 'ava';
 import { Answer } from 'plugboard';
 import type { RpcNotification } from 'plugboard';
-import type { TakenCall } from './fake-board.ts';
-import { connectionsOf, OldClient, rawPost, type Reply, start, until } from './harness.ts';
+import type { HandledRequest } from '@plugboard/test-kit/stand';
+import { until } from '@plugboard/test-kit/stand';
+import { connectionsOf, OldClient, rawPost, type Reply, start } from './harness.ts';
 
 const note = (n: number, filler = ''): RpcNotification => ({
   jsonrpc: '2.0',
@@ -25,8 +26,8 @@ async function numbers(stream: Reply, count: number): Promise<unknown[]> {
 async function streaming(
   client: OldClient,
   id: number,
-  take: () => Promise<TakenCall>,
-): Promise<{ call: TakenCall; stream: Reply; first: string }> {
+  take: () => Promise<HandledRequest>,
+): Promise<{ call: HandledRequest; stream: Reply; first: string }> {
   const pending = client.request(id, 'tools/call');
   const call = await take();
   call.reply.notify(note(0));

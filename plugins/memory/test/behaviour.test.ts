@@ -19,8 +19,9 @@ import type { ExecutionContext } from 'ava';
 import fc from 'fast-check';
 import { isPlugin } from 'plugboard';
 import { graphFileName } from '../src/graph-file-name.ts';
-import { entity, errorText, readGraph, stand, structured } from './stand.ts';
-import type { Client } from './stand.ts';
+import { errorText, structured } from '@plugboard/test-kit/stand';
+import type { ServerLease } from '@plugboard/test-kit/stand';
+import { entity, readGraph, stand } from './stand.ts';
 
 function temporaryFolder(t: ExecutionContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'memory-behaviour-'));
@@ -28,7 +29,7 @@ function temporaryFolder(t: ExecutionContext): string {
   return folder;
 }
 
-async function openIn(t: ExecutionContext, folder: string, options = {}, grant = 'default'): Promise<Client> {
+async function openIn(t: ExecutionContext, folder: string, options = {}, grant = 'default'): Promise<ServerLease> {
   const client = await (await stand(folder, options)).open(grant);
   t.teardown(() => client.close());
   return client;
@@ -145,7 +146,7 @@ test('200 concurrent calls lose nothing, over one lease, two leases and two inst
   const clients = [await one.open('default'), await one.open('default'), await other.open('default')];
   await clients[0]?.call('create_entities', { entities: [entity('shared')] });
   const calls = Array.from({ length: 200 }, (_, index) => {
-    const client = clients[index % clients.length] as Client;
+    const client = clients[index % clients.length] as ServerLease;
     if (index % 2 === 0) return client.call('create_entities', { entities: [entity(`entity ${index}`)] });
     return client.call('add_observations', {
       observations: [{ entityName: 'shared', contents: [`observation ${index}`] }],
@@ -160,7 +161,7 @@ test('200 concurrent calls lose nothing, over one lease, two leases and two inst
   }
   // The first to close must not take the graph from the second.
   await clients[0]?.close();
-  structured(await (clients[1] as Client).call('create_entities', { entities: [entity('late')] }));
+  structured(await (clients[1] as ServerLease).call('create_entities', { entities: [entity('late')] }));
   await Promise.all(clients.map((client) => client.close()));
   t.deepEqual(readdirSync(join(folder, memory)), ['default.jsonl']);
 });

@@ -9,8 +9,8 @@ import { ResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import test from 'ava';
 import fc from 'fast-check';
 import type { JsonObject } from 'plugboard';
+import type { ServerLease } from '@plugboard/test-kit/stand';
 import { entity, readGraph, stand } from './stand.ts';
-import type { Client } from './stand.ts';
 
 interface Reference {
   readonly file: string;
@@ -38,7 +38,7 @@ async function startReference(file: string): Promise<Reference> {
 let folder: string | undefined;
 let ownFile: string;
 let reference: Reference;
-let own: Client;
+let own: ServerLease;
 
 test.before(async () => {
   folder = mkdtempSync(join(tmpdir(), 'memory-compatibility-'));

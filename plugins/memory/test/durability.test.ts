@@ -21,7 +21,8 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { acquireLock } from 'plugboard';
-import { entity, errorText, readGraph, stand, structured } from './stand.ts';
+import { errorText, structured } from '@plugboard/test-kit/stand';
+import { entity, readGraph, stand } from './stand.ts';
 import type { Graph } from './stand.ts';
 import type { Told } from './writer.ts';
 

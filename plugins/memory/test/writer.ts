@@ -1,8 +1,9 @@
 // A program that writes a memory in a process of its own, so that the process can be killed, starved or run beside another. Tests start it.
 import { writeSync } from 'node:fs';
 import { acquireLock } from 'plugboard';
-import { entity, errorText, readGraph, stand, structured } from './stand.ts';
-import type { Client } from './stand.ts';
+import { errorText, structured } from '@plugboard/test-kit/stand';
+import type { ServerLease } from '@plugboard/test-kit/stand';
+import { entity, readGraph, stand } from './stand.ts';
 
 /** What it tells, one JSON text per line, written at once: what was told before a kill is not lost. */
 export type Told =
@@ -17,7 +18,7 @@ function tell(line: Told): void {
   writeSync(1, `${JSON.stringify(line)}\n`);
 }
 
-async function act(client: Client, kind: 'create' | 'observe' | 'relate' | 'delete', name: string): Promise<void> {
+async function act(client: ServerLease, kind: 'create' | 'observe' | 'relate' | 'delete', name: string): Promise<void> {
   const calls = {
     // Two entities in one call: both or none must be there.
     create: ['create_entities', { entities: [entity(name, 'a'), entity(`${name} twin`, 'b'.repeat(200))] }],

@@ -3,6 +3,8 @@
 import type { AddressInfo, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import process from 'node:process';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { testCertificate, until } from '@plugboard/test-kit';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
@@ -13,6 +15,9 @@ import { makeShop, passwords, sessionsOf, shopUrl } from './shop.ts';
 import { seenBy, stand } from './stand.ts';
 import type { Rows, Stand } from './stand.ts';
 
+// What is left is what is held.
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
 const certificate = testCertificate();
 const here = newest.folder === undefined ? test.skip : test.serial;
 let server: PostgresServer;
@@ -314,6 +319,6 @@ function timers(): number {
 }
 
 function used(): number {
-  (globalThis as { gc?: () => void }).gc?.();
+  collect();
   return process.memoryUsage().heapUsed;
 }

@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { until } from '@plugboard/test-kit';
+import { errorText, until } from '@plugboard/test-kit/stand';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import type { JsonObject } from 'plugboard';
 import { hasExtension, startServer, versions } from './server.ts';
 import type { PostgresServer, Version } from './server.ts';
 import { fingerprint, makeShop, sessionsOf, shopUrl } from './shop.ts';
-import { errorText, stand } from './stand.ts';
+import { stand } from './stand.ts';
 import type { Rows, Task } from './stand.ts';
 
 const servers = new Map<string, PostgresServer>();

@@ -1,13 +1,16 @@
 // A stand for the plugin: applies it as the host does and calls its servers as the core does. No expectations live here.
 import plugin from '@plugboard/postgres';
-import { UpstreamCall } from 'plugboard';
-import type { Connection, Grant, JsonObject, LeaseKey, Log, PluginApi, RpcResponse, ServerDefinition } from 'plugboard';
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: object | undefined;
-}
+import {
+  answerOf,
+  errorText,
+  leaseKey,
+  recordedLog,
+  registered,
+  ServerLease,
+  structured,
+} from '@plugboard/test-kit/stand';
+import type { LogLine } from '@plugboard/test-kit/stand';
+import type { Connection, Grant, JsonObject, RpcResponse, ServerDefinition, UpstreamCall } from 'plugboard';
 
 export interface Task {
   /** The answer of a request as a client reads it from the wire. */
@@ -33,13 +36,7 @@ export interface Stand {
 /** Applies the plugin with these options. */
 export async function stand(options: JsonObject): Promise<Stand> {
   const log: LogLine[] = [];
-  const servers: ServerDefinition[] = [];
-  const api = {
-    servers: { register: (server: ServerDefinition) => servers.push(server) },
-    directory: '.',
-    log: recorder(log),
-  };
-  await plugin.apply(api as unknown as PluginApi, plugin.options?.parse(options));
+  const servers = await registered(plugin, options, { directory: '.', log: recordedLog(log) });
   return {
     servers,
     log,
@@ -56,63 +53,20 @@ export function seenBy(server: ServerDefinition, id: string): boolean {
 }
 
 async function open(server: ServerDefinition, grant: string | undefined): Promise<Task> {
-  const key: LeaseKey = {
-    kind: grant === undefined ? 'catalogue' : 'task',
-    id: grant ?? 'catalogue',
-    grant,
-    capabilities: {},
-    clientInfo: undefined,
-  };
-  const events = {
-    notification: () => {},
-    request: () => Promise.reject(new Error('nobody is asked here')),
-    closed: () => {},
-  };
-  const connection = await server.open(key, events, new AbortController().signal);
-  const begin = (method: string, params: JsonObject) => {
-    const call = new UpstreamCall({ method, params, caller, timeout: 120_000, maxTimeout: 120_000 });
-    connection.send(call);
-    const answer = call.answer.then((each) => JSON.parse(each.encode(1).toString()) as RpcResponse);
-    return { call, answer };
-  };
-  const call = (name: string, args: JsonObject = {}) => begin('tools/call', { name, arguments: args }).answer;
+  const lease = await ServerLease.open(server, leaseKey(grant));
+  const call = (name: string, args: JsonObject = {}) => lease.call(name, args);
   return {
-    connection,
+    connection: lease.connection,
     call,
-    send: (method, params = {}) => begin(method, params).answer,
-    start: (name, args) => begin('tools/call', { name, arguments: args }),
+    send: (method, params) => lease.send(method, params),
+    start: (name, args) => {
+      const started = lease.start('tools/call', { name, arguments: args });
+      return { call: started, answer: answerOf(started) };
+    },
     ok: async <Shape>(name: string, args?: JsonObject) => structured<Shape>(await call(name, args)),
     fails: async (name, args) => errorText(await call(name, args)),
-    close: () => connection.close(),
+    close: () => lease.close(),
   };
-}
-
-const caller = {
-  era: 'old',
-  protocolVersion: '2025-11-25',
-  capabilities: {},
-  clientInfo: undefined,
-  logLevel: undefined,
-} as const;
-
-function recorder(lines: LogLine[]): Log {
-  const at = (level: string) => (message: string, fields?: object) => void lines.push({ level, message, fields });
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') };
-}
-
-function structured<Shape>(response: RpcResponse): Shape {
-  const { result } = response;
-  if (result === undefined || result['isError'] === true)
-    throw new Error(`the call failed: ${JSON.stringify(response)}`);
-  return result['structuredContent'] as Shape;
-}
-
-/** The text of a call that must have failed. */
-export function errorText(response: RpcResponse): string {
-  const content = response.result?.['content'] as { text: string }[] | undefined;
-  if (response.result?.['isError'] !== true || content?.[0] === undefined)
-    throw new Error(`the call did not fail: ${JSON.stringify(response).slice(0, 2000)}`);
-  return content[0].text;
 }
 
 /** An answer of query, next_page or execute. */

@@ -1,6 +1,6 @@
 // Who the client is and which session it gets, and the error when it gets none. The board knows the credentials.
-import { Answer, RefusedRequest, rpcCode } from 'plugboard';
-import type { BoardApi, Grant, JsonObject, Log, Session } from 'plugboard';
+import { Answer, isUnauthorized, RefusedRequest, rpcCode } from 'plugboard';
+import type { BoardApi, ClientAdmission, Grant, JsonObject, Log, Session } from 'plugboard';
 
 const transportId = 'stdio';
 
@@ -12,7 +12,7 @@ export interface AdmissionInit {
 }
 
 /** The way of one client to its sessions. Its credential is asked about each time, for it may be taken back. */
-export class Admission {
+export class Admission implements ClientAdmission {
   readonly #board: BoardApi;
   readonly #log: Log;
   readonly #server: string | undefined;
@@ -41,8 +41,7 @@ export class Admission {
   /** The answer to a request that got no session. Says nothing of the credential. */
   explain(error: unknown): Answer {
     if (error instanceof RefusedRequest) return error.answer;
-    // By its code, because a plugin may have brought its own copy of the class.
-    if (error instanceof Error && (error as { code?: unknown }).code === 'UNAUTHORIZED') {
+    if (isUnauthorized(error)) {
       this.#log.error('the token of the client is not valid: correct plugins.stdio.token');
       return Answer.error(
         rpcCode.invalidRequest,

@@ -1,7 +1,7 @@
-// Lines out: written together, held back when the reader is slow, silent when it has gone. What a line says is not known here.
+// Lines out: written together, held back when the reader is slow, silent when it has gone. What is said is not known here.
 import type { Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Log } from 'plugboard';
+import type { ClientOutbox, Log, RpcNotification } from 'plugboard';
 
 export interface LineWriterEvents {
   /** The reader has caught up: {@link LineWriter.full} is false again. */
@@ -14,7 +14,7 @@ export interface LineWriterEvents {
 const survivors = new WeakSet<Writable>();
 
 /** Writes lines to a stream that it does not own. */
-export class LineWriter {
+export class LineWriter implements ClientOutbox {
   readonly #output: Writable;
   readonly #dropAbove: number;
   readonly #log: Log;
@@ -56,9 +56,9 @@ export class LineWriter {
     }
   }
 
-  /** Writes a line that may be left out when the reader has fallen too far behind: nothing else bounds what servers may say unasked. */
-  writeNotification(line: string): void {
-    if (this.#output.writableLength <= this.#dropAbove) this.write(line);
+  /** Writes a notification, or leaves it out when the reader has fallen too far behind: nothing else bounds what servers may say unasked. */
+  notify(message: RpcNotification): void {
+    if (this.#output.writableLength <= this.#dropAbove) this.write(JSON.stringify(message));
     else {
       this.#dropped += 1;
       if (this.#dropped === 1) this.#log.warn('the client does not read: notifications are dropped until it does');

@@ -1,11 +1,10 @@
-// The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in `conversation.ts`.
+// The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in the core.
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Answer, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, rpcCode } from 'plugboard';
 import type { BoardApi, Log } from 'plugboard';
 import { Admission } from './admission.ts';
-import { Conversation } from './conversation.ts';
 import { LineReader, tooLong } from './line-reader.ts';
 import { LineWriter } from './line-writer.ts';
 
@@ -30,6 +29,8 @@ export interface StdioTransport {
 
 /** ms that requests under way, and what was written, have to finish when the transport is stopped. */
 const drainLimit = 1500;
+/** Requests under way at a time. To read no more instead is no choice: what they wait for may be the client's next line. */
+const maxCalls = 1000;
 
 /** The same when the input has ended: its last request may have to wait for a server that only just starts. */
 const lastLimit = 3000;
@@ -43,7 +44,7 @@ class Transport implements StdioTransport {
   readonly #options: StdioTransportOptions;
   readonly #reader: LineReader;
   readonly #writer: LineWriter;
-  readonly #conversation: Conversation;
+  readonly #conversation: ClientConversation;
   #lines: (Buffer | typeof tooLong)[] = [];
   /** Input has ended or the transport is stopped: nothing more is read, what was read is still answered. */
   #ending: Promise<void> | undefined;
@@ -61,7 +62,16 @@ class Transport implements StdioTransport {
       gone: () => this.#onGone(),
     });
     const admission = new Admission({ board, log, server, token });
-    this.#conversation = new Conversation({ board, admission, writer: this.#writer, log, ready: () => this.#work() });
+    this.#conversation = new ClientConversation({
+      board,
+      admission,
+      outbox: this.#writer,
+      log,
+      maxCalls,
+      ownsStateless: true,
+      anew: 'send initialize to begin another',
+      ready: () => this.#work(),
+    });
     input.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onGone);
     // A stream that is over says so no more.
     if (input.readableEnded || input.destroyed) setImmediate(this.#onGone);

@@ -4,7 +4,7 @@ import { createStdioTransport } from '@plugboard/stdio';
 import type { StdioTransport, StdioTransportOptions } from '@plugboard/stdio';
 import { metaKey } from 'plugboard';
 import type { JsonObject, Log } from 'plugboard';
-import type { FakeBoard } from './fake-board.ts';
+import type { FakeBoard } from '@plugboard/test-kit/stand';
 
 export type Message = JsonObject & {
   id?: unknown;
@@ -41,7 +41,7 @@ export class Pipe {
       this.ends += 1;
       this.#wake();
     };
-    this.transport = createStdioTransport(board.api, {
+    this.transport = createStdioTransport(board, {
       input: this.input,
       output: this.output,
       log: logs,

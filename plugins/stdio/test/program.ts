@@ -1,12 +1,12 @@
 // A process that serves a fake board by the plugin on its real standard input and output. Tests start it.
 import plugin from '@plugboard/stdio';
 import type { PluginApi } from 'plugboard';
-import { FakeBoard } from './fake-board.ts';
+import { FakeBoard } from '@plugboard/test-kit/stand';
 
 const log = (message: string) => void process.stderr.write(`log: ${message}\n`);
 const ending = new AbortController();
 const api = {
-  board: new FakeBoard().api,
+  board: new FakeBoard(),
   log: { debug: log, info: log, warn: log, error: log },
   signal: ending.signal,
 };

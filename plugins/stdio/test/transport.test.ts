@@ -2,10 +2,10 @@
 import { PassThrough } from 'node:stream';
 import test from 'ava';
 import fc from 'fast-check';
-import { Answer, metaKey } from 'plugboard';
+import { Answer, metaKey, RefusedRequest } from 'plugboard';
 import type { JsonObject } from 'plugboard';
 import { LineReader, tooLong } from '../src/line-reader.ts';
-import { FakeBoard } from './fake-board.ts';
+import { FakeBoard, grantNamed } from '@plugboard/test-kit/stand';
 import { enveloped, Pipe, settle } from './pipe.ts';
 import type { Message } from './pipe.ts';
 
@@ -182,9 +182,11 @@ test('what is refused, each with a reason, and the conversation goes on', async 
   await refused(1, 'tools/list', undefined, -32600, /send initialize first.*2026-07-28.*_meta/);
   t.deepEqual((await pipe.request(2, 'ping')).result, {});
   pipe.send(notification('notifications/initialized', {}), { jsonrpc: '2.0', id: 1, result: {} });
-  board.refuseOpen = true;
+  board.refuseOpen = () => {
+    throw new RefusedRequest(Answer.error(-32000, 'the house is full'));
+  };
   t.deepEqual((await pipe.initialize(3)).error, { code: -32000, message: 'the house is full' });
-  board.refuseOpen = false;
+  board.refuseOpen = undefined;
   await pipe.initialize(4);
   await refused(5, 'initialize', {}, -32600, /already initialized/);
   await refused(6, 'crash', undefined, -32603, /its log says why/);
@@ -262,11 +264,12 @@ test('what is refused, each with a reason, and the conversation goes on', async 
 
 test('grants and servers: a token is given to the board, a wrong one is refused without being told, one server is shown alone', async (t) => {
   const board = new FakeBoard();
-  const alice = new Pipe(board, { token: 'good', server: 'known' });
+  board.tokens.set('good', grantNamed('grant:alice'));
+  const alice = new Pipe(board, { token: 'good', server: 'alpha' });
   await alice.initialize();
-  t.like(board.opened[0]?.request, { server: 'known', grant: { id: 'grant:alice' } });
+  t.like(board.opened[0]?.request, { server: 'alpha', grant: { id: 'grant:alice' } });
   await alice.request(1, 'echo', enveloped());
-  t.is(board.handled[0]?.session.server, 'known');
+  t.is(board.handled[0]?.session.server, 'alpha');
   await alice.transport.stop();
   const wrong = new Pipe(board, { token: 'sesame' });
   for (const answer of [await wrong.initialize(), await wrong.request(1, 'echo', enveloped())]) {
@@ -274,7 +277,7 @@ test('grants and servers: a token is given to the board, a wrong one is refused 
     t.regex(String(answer.error?.message), /Unauthorized.*option "token"/);
   }
   t.false(JSON.stringify([wrong.lines, wrong.logged]).includes('sesame'));
-  board.grants.set('sesame', { id: 'grant:late', tools: { allow: [], deny: [] } });
+  board.tokens.set('sesame', grantNamed('grant:late'));
   t.truthy((await wrong.initialize('again')).result, 'a token is asked about anew');
   await wrong.transport.stop();
   const lost = new Pipe(board, { server: 'nowhere' });
@@ -453,7 +456,8 @@ test('at most 1000 requests are under way; a response is still read then', async
   await pipe.transport.stop();
 });
 
-test('the end of input: what was read before it is answered, and then the client has gone', async (t) => {
+// Alone: the time that the transport grants is not to be spent by the other tests of this process.
+test.serial('the end of input: what was read before it is answered, and then the client has gone', async (t) => {
   const board = new FakeBoard();
   let open = () => {};
   board.gate = new Promise((resolve) => (open = resolve));
@@ -467,7 +471,7 @@ test('the end of input: what was read before it is answered, and then the client
   pipe.input.end();
   await settle();
   open();
-  await pipe.until(() => board.handled.some((each) => each.request.id === 3));
+  while (!board.handled.some((each) => each.request.id === 3)) await settle();
   t.is(pipe.ends, 0);
   board.handled.find((each) => each.request.id === 3)?.reply.answer(Answer.result({ in: 'time' }));
   await pipe.until(() => pipe.ends > 0);
@@ -643,7 +647,7 @@ test('rubbish never crashes the transport, and never reaches another client', as
         t.true(isMessage, JSON.stringify(each));
       }
       t.is(neighbour.lines.length, before);
-      pipe.input.end();
+      pipe.input.destroy();
       await pipe.until(() => pipe.ends > 0);
       t.deepEqual((await neighbour.request(`n${before}`, 'echo', { before })).result, { params: { before } });
     }),

@@ -60,6 +60,7 @@ export async function makeParts(api: PluginApi, options: Options): Promise<Parts
   const workspaces = {
     folder: path.resolve(api.directory, options.workspaces),
     roots: options.workspaceRoots.map((root) => path.resolve(api.directory, root)),
+    reserved: api.reserved,
   };
   const tasks = await makeTasks(api, options, listener, read, workspaces);
   const toolNames = async (entry: TaskEntry) => (await board.tools(entry.grant)).map(({ name }) => name);

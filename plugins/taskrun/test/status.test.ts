@@ -158,6 +158,15 @@ test('a folder of its own for each task, or the one it names below an allowed ro
     t.is(answer.status, 422, workspace);
     t.regex(String(answer.body['detail']), /workspace/);
   }
+  const wide = await stand(t, { options: { workspaceRoots: ['.'] }, plugins: { filesystem: { root: '.' } } });
+  for (const name of ['free', '.plugboard/workspaces']) await mkdir(path.join(wide.folder, name), { recursive: true });
+  await wide.task(manifest('free', tools(allow, [], { workspace: path.join(wide.folder, 'free') })));
+  for (const name of ['.plugboard', '.plugboard/workspaces']) {
+    const workspace = path.join(wide.folder, name);
+    const answer = await wide.api('PUT', '/tasks/own', manifest('own', tools(allow, [], { workspace })));
+    t.is(answer.status, 422, workspace);
+    t.regex(String(answer.body['detail']), /files of the proxy itself/);
+  }
 });
 
 test('the hook of the agent answers by the task as it stands: internal tools and tools of the proxy, live', async (t) => {
@@ -222,6 +231,12 @@ test('the hook of the agent answers by the task as it stands: internal tools and
   t.false(all.includes(token));
   const kubernetes = await proxy.ok('GET', '/tasks/hooked/render?for=kubernetes');
   t.regex(JSON.stringify(kubernetes), /ConfigMap[^]*Secret/);
+  // This proxy listens on loopback, and a pod has a loopback of its own.
+  t.regex(String(kubernetes['warnings']), /^agents in pods do not reach the proxy at .*set rendering\.serviceUrl/);
+  const rendering = { serviceUrl: 'http://plugboard.plugboard.svc:8807/mcp' };
+  const reached = await stand(t, { options: { rendering } });
+  await reached.ok('PUT', '/tasks/hooked', manifest('hooked', tools(['github'])));
+  t.is((await reached.ok('GET', '/tasks/hooked/render?for=kubernetes'))['warnings'], undefined);
   await proxy.ok('DELETE', '/tasks/hooked');
   t.is(await ask('Read'), '401');
 });

@@ -1,10 +1,8 @@
 // The options of the plugin and the `mcpServers` format. What becomes of an entry is in `settings.ts`.
-import { z } from 'plugboard';
+import { headerFaults, serverFields, z } from 'plugboard';
 import { oauthSchema } from './oauth/oauth-settings.ts';
 
 const mebibyte = 1024 * 1024;
-const maxHeaders = 64;
-const headerName = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Headers that the protocol or HTTP itself sets; a configured one would contradict the message. */
 const reservedHeaders = new Set([
@@ -45,18 +43,7 @@ export const entrySchema = z
     url: z.string().min(1).optional().describe('http, sse: the address of the server.'),
     headers: z.record(z.string(), z.string()).optional().describe('http, sse: headers sent with every request.'),
     oauth: oauthSchema,
-    isolation: z
-      .enum(['shared', 'task', 'session'])
-      .default('task')
-      .describe('Who shares a connection: everybody, the sessions of one grant, or nobody.'),
-    timeout: z.number().int().min(1).default(60_000).describe('ms without an answer or progress before a call fails.'),
-    maxTimeout: z.number().int().min(1).default(600_000).describe('ms before a call fails, whatever progress says.'),
-    era: z
-      .enum(['auto', 'old', 'new'])
-      .default('auto')
-      .describe('Protocol generation: old is 2024-11-05 to 2025-11-25, new is 2026-07-28. auto finds out.'),
-    disabled: z.boolean().default(false).describe('true: the entry is read and ignored.'),
-    title: z.string().optional().describe('A name for people.'),
+    ...serverFields(),
   })
   .superRefine((entry, context) => {
     for (const [key, message] of faults(entry)) context.addIssue({ code: 'custom', path: [key], message });
@@ -115,7 +102,8 @@ function* faults(entry: Shape): Iterable<[string, string]> {
     yield* urlFaults(entry.url, entry.type === 'websocket' ? 'ws' : 'http');
     if (entry.type === 'websocket' && typeof entry.oauth === 'object')
       yield ['oauth', 'nobody signs in to a server over WebSocket; give headers.Authorization'];
-    yield* headerFaults(entry.headers);
+    for (const message of headerFaults(entry.headers ?? {}, (name) => reservedHeaders.has(name)))
+      yield ['headers', message];
     if (
       entry.oauth !== undefined &&
       entry.oauth !== false &&
@@ -137,16 +125,4 @@ function* urlFaults(url: string | undefined, scheme: 'http' | 'ws'): Iterable<[s
   else if (!URL.canParse(url)) yield ['url', 'is not a complete URL; write it as https://host/path'];
   else if (!new RegExp(`^${scheme}s?:$`).test(new URL(url).protocol))
     yield ['url', `must begin with ${scheme}:// or ${scheme}s://`];
-}
-
-function* headerFaults(headers: Record<string, string> | undefined): Iterable<[string, string]> {
-  const names = Object.keys(headers ?? {});
-  if (names.length > maxHeaders) yield ['headers', `at most ${maxHeaders} headers`];
-  for (const name of names) {
-    if (!headerName.test(name)) yield ['headers', `${JSON.stringify(name)} is not a header name`];
-    else if (reservedHeaders.has(name.toLowerCase())) yield ['headers', `\`${name}\` is set by the proxy; remove it`];
-    else if (/[^\t\x20-\x7e\x80-\xff]/.test(headers?.[name] ?? '')) {
-      yield ['headers', `the value of \`${name}\` holds characters that no header may hold (a line break?)`];
-    }
-  }
 }

@@ -79,10 +79,10 @@ function definition(shared: Shared, settings: ServerSettings): ServerDefinition 
     open: async (key, events, signal) => {
       if (settings.kind === 'http') {
         const { openHttp } = await import('./http/open.ts');
-        return openHttp(shared, settings, key, events, signal);
+        return openHttp({ shared, settings, key, events }, signal);
       }
       const { openStdio } = await import('./stdio/open.ts');
-      return openStdio(shared, settings, key, events, signal);
+      return openStdio({ shared, settings, key, events }, signal);
     },
   };
 }

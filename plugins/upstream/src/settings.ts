@@ -1,24 +1,10 @@
 // One server as this plugin works with it: an entry of the configuration, made definite. Reading of the entry is in `options.ts`.
-import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
+import { basicAuthorization, credentialRedactor, hashOf, redactor } from 'plugboard';
+import type { CommonSettings } from 'plugboard';
 import { oauthSettings } from './oauth/oauth-settings.ts';
 import type { OAuthSettings } from './oauth/oauth-settings.ts';
 import type { Entry } from './options.ts';
-
-interface CommonSettings {
-  readonly name: string;
-  readonly title: string | undefined;
-  readonly isolation: Entry['isolation'];
-  readonly timeout: number;
-  readonly maxTimeout: number;
-  readonly era: Entry['era'];
-  /** Identifies the server for what is remembered of it: the same program or address, whatever its secrets are. */
-  readonly fingerprint: string;
-  /** Changes with every part of the definition. A hash. */
-  readonly definition: string;
-  /** Hides this server's secrets in text that it wrote. */
-  readonly redact: (text: string) => string;
-}
 
 export interface StdioSettings extends CommonSettings {
   readonly kind: 'stdio';
@@ -63,7 +49,7 @@ function stdioSettings(name: string, entry: Entry, directory: string): StdioSett
     args,
     env,
     cwd,
-    fingerprint: hash(['stdio', command, args, cwd, Object.keys(env)]),
+    fingerprint: hashOf(['stdio', command, args, cwd, Object.keys(env)]),
     redact: redactor(Object.entries(env).flatMap(([key, value]) => (secretName.test(key) ? [value] : []))),
   };
 }
@@ -73,10 +59,7 @@ function httpSettings(name: string, entry: Entry, directory: string): HttpSettin
   const headers = Object.entries(entry.headers ?? {}).flat();
   const named = new Set(Object.keys(entry.headers ?? {}).map((key) => key.toLowerCase()));
   // Credentials in a URL are sent as what they are, a header, and never appear in a message.
-  if (url.username !== '' && !named.has('authorization')) {
-    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    headers.push('authorization', `Basic ${Buffer.from(pair).toString('base64')}`);
-  }
+  if (url.username !== '' && !named.has('authorization')) headers.push('authorization', basicAuthorization(url));
   const secrets = [...Object.values(entry.headers ?? {}), url.password, ...url.searchParams.values()];
   if (typeof entry.oauth === 'object') secrets.push(entry.oauth.clientSecret ?? '');
   // Whoever is named in the configuration needs nobody to sign in.
@@ -90,25 +73,14 @@ function httpSettings(name: string, entry: Entry, directory: string): HttpSettin
     headers,
     transport: entry.type === 'sse' ? 'sse' : 'http',
     oauth: oauthSettings(name, url, oauth, directory),
-    fingerprint: hash(['http', entry.type === 'sse', url.origin, url.pathname, [...named]]),
-    redact: redactor(secrets.flatMap((secret) => [secret, secret.replace(/^\w+ +/, '')])),
+    fingerprint: hashOf(['http', entry.type === 'sse', url.origin, url.pathname, [...named]]),
+    redact: credentialRedactor(secrets),
   };
 }
 
 function common(name: string, entry: Entry, directory: string) {
   const { title, isolation, timeout, maxTimeout, era } = entry;
-  return { name, title, isolation, timeout, maxTimeout, era, definition: hash([entry, directory]) };
+  return { name, title, isolation, timeout, maxTimeout, era, definition: hashOf([entry, directory]) };
 }
 
 const secretName = /key|token|secret|passw|auth|credential|cookie/i;
-const shortestSecret = 6;
-
-function redactor(secrets: readonly string[]): (text: string) => string {
-  const known = [...new Set(secrets)].filter((secret) => secret.length >= shortestSecret);
-  if (known.length === 0) return (text) => text;
-  return (text) => known.reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
-}
-
-function hash(parts: unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
-}

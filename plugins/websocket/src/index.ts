@@ -1,5 +1,5 @@
 // The plugin: clients that connect by WebSocket, and servers that are reached by it. Each half is a folder of its own.
-import { definePlugin, PlugboardError } from 'plugboard';
+import { definePlugin, hints, isLoopback, PlugboardError } from 'plugboard';
 import type { JsonObject, ServerDefinition } from 'plugboard';
 import { Listener } from './clients/listener.ts';
 import type { Address, HttpService } from './clients/listener.ts';
@@ -31,6 +31,10 @@ export default definePlugin({
   provides: ['websocket'],
   exclusive: true,
   options,
+  check: ({ serve, port, host }, { protected: isProtected }) =>
+    !serve || port === undefined || isLoopback(host) || isProtected
+      ? []
+      : [{ result: 'failure', text: `refuses to listen on ${host} without credentials`, advice: hints.REFUSED_BIND }],
   async apply({ board, log, servers, services }, chosen) {
     for (const [name, entry] of Object.entries(chosen.servers))
       if (!entry.disabled) servers.register(defineServer(settingsOf(name, entry), chosen, log));

@@ -1,11 +1,15 @@
-// Messages out: written together, bounded when the reader is slow, silent when it has gone. What a message says is not known here.
+// Messages out: written together, bounded when the reader is slow, silent when it has gone. What is said is not known here.
 import type { Duplex } from 'node:stream';
+import type { ClientOutbox, RpcNotification } from 'plugboard';
 import type { WebSocket } from 'ws';
 
 /** Bytes that may be unread before work for the reader is held back. */
 const highWater = 256 * 1024;
 
 const asText = { binary: false };
+
+/** Notifications that a reader can do without: the next one of the kind says more. */
+const lossy = new Set(['notifications/progress', 'notifications/message']);
 
 export interface OutboxEvents {
   /** The reader has caught up: {@link Outbox.full} is false again. */
@@ -15,7 +19,7 @@ export interface OutboxEvents {
 }
 
 /** Sends text messages on an open WebSocket. It does not own the socket below it, but knows how much of it is unread. */
-export class Outbox {
+export class Outbox implements ClientOutbox {
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #limit: number;
@@ -75,9 +79,9 @@ export class Outbox {
     if (this.unread > Math.max(highWater, this.#socket.writableHighWaterMark)) this.#full = true;
   }
 
-  /** Sends a message that may be left out while the reader is behind, such as progress. */
-  writeLossy(message: string): void {
-    if (this.unread <= this.#limit / 2) this.write(message);
+  /** Sends a notification; one that can be done without is left out while the reader is behind. */
+  notify(message: RpcNotification): void {
+    if (this.unread <= this.#limit / 2 || !lossy.has(message.method)) this.write(JSON.stringify(message));
     else this.#dropped += 1;
   }
 

@@ -7,7 +7,7 @@ import type { JSONRPCMessage, Transport } from '@modelcontextprotocol/client';
 import { Client as ClientOfV1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { WebSocketClientTransport } from '@modelcontextprotocol/sdk/client/websocket.js';
 import { ElicitRequestSchema, ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
-import { startProxy } from '@plugboard/test-kit';
+import { startProxy, until } from '@plugboard/test-kit';
 import type { ProxyProcess } from '@plugboard/test-kit';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
@@ -17,7 +17,7 @@ import { WebSocket } from 'ws';
 import { entrySchema } from '../src/servers/entry.ts';
 import { options } from '../src/options.ts';
 import { ScriptedServer } from './scripted-server.ts';
-import { Client, envelope, rejectionOf, until } from './stand.ts';
+import { Client, envelope, rejectionOf } from './stand.ts';
 
 // Node 20 has none of its own; browsers and later versions of Node do.
 (globalThis as { WebSocket?: unknown }).WebSocket = WebSocket;

@@ -7,8 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deflateRawSync } from 'node:zlib';
 import test from 'ava';
 import { Denied } from 'plugboard';
-import { FakeBoard, grantNamed } from './fake-board.ts';
-import { bareSocket, Client, closeCodeOf, envelope, frame, rejectionOf, start, until } from './stand.ts';
+import { FakeBoard, grantNamed, until } from '@plugboard/test-kit/stand';
+import { bareSocket, Client, closeCodeOf, envelope, frame, rejectionOf, start } from './stand.ts';
 
 const bearer = (token: string) => `bearer.${Buffer.from(token).toString('base64url')}`;
 
@@ -126,9 +126,9 @@ test('Host must name this machine: a name that was bent towards it does not', as
 
 test('other paths, other servers, other protocols and plain requests get an answer that says what to do', async (t) => {
   const { url, port } = await start(t);
-  for (const path of ['/', '/mcp', '/ws/', '/ws/unknown', '/ws/known/more', '/wsx', '/ws/%6bnown'])
+  for (const path of ['/', '/mcp', '/ws/', '/ws/unknown', '/ws/alpha/more', '/wsx', '/ws/%61lpha'])
     t.is((await rejectionOf(t, `ws://127.0.0.1:${port}${path}`)).status, 404, path);
-  t.is((await Client.open(t, `${url}/known`)).ws.readyState, 1);
+  t.is((await Client.open(t, `${url}/alpha`)).ws.readyState, 1);
   const none = await rejectionOf(t, url, { protocols: [] });
   t.is(none.status, 400);
   t.regex(JSON.stringify(none.body), /Sec-WebSocket-Protocol: mcp/);

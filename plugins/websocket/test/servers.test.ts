@@ -16,7 +16,8 @@ import type {
   RpcResponse,
 } from 'plugboard';
 import { ScriptedServer } from './scripted-server.ts';
-import { start, until } from './stand.ts';
+import { until } from '@plugboard/test-kit/stand';
+import { start } from './stand.ts';
 import type { Running } from './stand.ts';
 
 class Told implements ConnectionEvents {

@@ -2,20 +2,14 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import type { Socket } from 'node:net';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { FakeBoard, recordedLog, until } from '@plugboard/test-kit/stand';
+import type { LogLine } from '@plugboard/test-kit/stand';
 import type { ExecutionContext } from 'ava';
 import { isObject, metaKey } from 'plugboard';
 import type { JsonObject, PluginApi, ServerDefinition } from 'plugboard';
 import { WebSocket } from 'ws';
 import plugin from '../src/index.ts';
 import type { WebSocketService } from '../src/index.ts';
-import { FakeBoard } from './fake-board.ts';
-
-export interface LogLine {
-  readonly level: string;
-  readonly message: string;
-  readonly fields: object | undefined;
-}
 
 export interface Running {
   readonly board: FakeBoard;
@@ -37,11 +31,10 @@ export async function start(
   t.timeout(120_000);
   const log: LogLine[] = [];
   const servers = new Map<string, ServerDefinition>();
-  const write = (level: string) => (message: string, fields?: object) => void log.push({ level, message, fields });
   let service: WebSocketService | undefined;
   const api = {
-    board: board.api,
-    log: { debug: write('debug'), info: write('info'), warn: write('warn'), error: write('error') },
+    board,
+    log: recordedLog(log),
     services: {
       provide: (_name: string, offered: unknown) => void (service = offered as WebSocketService),
       find: () => http,
@@ -240,15 +233,4 @@ export async function closeCodeOf(socket: Socket): Promise<number> {
   await new Promise((resolve) => socket.once('close', resolve));
   const at = bytes.indexOf(0x88);
   return at < 0 ? 1006 : bytes.readUInt16BE(at + 2);
-}
-
-/** Waits until something is there. The deadline is generous: it only ends a test that would fail anyway. */
-export async function until<Value>(what: string, ready: () => Value | Promise<Value>): Promise<NonNullable<Value>> {
-  const deadline = Date.now() + 30_000;
-  for (;;) {
-    const value = await ready();
-    if (value !== undefined && value !== null && value !== false) return value;
-    if (Date.now() > deadline) throw new Error(`never came: ${what}`);
-    await sleep(5);
-  }
 }

@@ -1,6 +1,7 @@
 // The folder of a task: one of its own, or the one its object names below an allowed root.
 import { mkdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { Reserved } from 'plugboard';
 import type { TaskRecord } from './record.ts';
 
 export interface WorkspaceSettings {
@@ -8,6 +9,8 @@ export interface WorkspaceSettings {
   readonly folder: string;
   /** Absolute: below these a task may name one. */
   readonly roots: readonly string[];
+  /** Absolute: what is the proxy's own. No task may name a folder among these. */
+  readonly reserved: readonly string[];
 }
 
 /** Longest name of a folder that is written out; file systems allow 255 bytes. */
@@ -41,7 +44,11 @@ export async function workspaceOf(
   if (!(await stat(real)).isDirectory()) throw new Error(`workspace ${named}: it is not a folder`);
   for (const root of settings.roots) {
     const realRoot = await realpath(root).catch(() => undefined);
-    if (realRoot !== undefined && real.startsWith(`${realRoot}${path.sep}`)) return real;
+    if (realRoot === undefined || !real.startsWith(`${realRoot}${path.sep}`)) continue;
+    const own = new Reserved(settings.reserved, realRoot);
+    await own.locate();
+    if (own.covers(real)) throw new Error(`workspace ${named}: it holds files of the proxy itself`);
+    return real;
   }
   throw new Error(`workspace ${named}: it is not below any folder of the option workspaceRoots of plugin taskrun`);
 }

@@ -37,6 +37,18 @@ export function agentUrl(input: RenderInput, { layout, serviceUrl }: KubernetesO
   return `http://127.0.0.1:${proxyPort}${new URL(input.url).pathname}`;
 }
 
+/** What is wrong with the address that agents are given: a pod's loopback is its own, and the proxy is not there. */
+export function addressProblem(input: RenderInput, options: KubernetesOptions): string | undefined {
+  const url = agentUrl(input, options);
+  const { hostname } = new URL(url);
+  if (options.layout !== 'service' || !/^(?:localhost|127(?:\.\d+){3}|\[::1\]|0\.0\.0\.0|\[::\])$/.test(hostname))
+    return undefined;
+  return (
+    `agents in pods do not reach the proxy at ${url}: set rendering.serviceUrl of the plugin taskrun to the address of /mcp in the ` +
+    'cluster, or use the layout sidecar'
+  );
+}
+
 /** The input with the addresses of the layout. */
 export function forLayout(input: RenderInput, options: KubernetesOptions): RenderInput {
   const url = agentUrl(input, options);

@@ -9,7 +9,7 @@ import { metadataOf, toYaml } from './kubernetes-objects.ts';
 import type { KubernetesObject } from './kubernetes-objects.ts';
 import { kubernetesOptions } from './kubernetes-options.ts';
 import type { KubernetesInput, KubernetesOptions } from './kubernetes-options.ts';
-import { forLayout, templatePatch } from './kubernetes-pod.ts';
+import { addressProblem, forLayout, templatePatch } from './kubernetes-pod.ts';
 import { sidecarFiles } from './kubernetes-sidecar.ts';
 
 export { toYaml } from './kubernetes-objects.ts';
@@ -60,6 +60,12 @@ export function renderKubernetesFiles(
     'manifests.yaml': toYaml(renderKubernetes(input, request)),
     'pod-patch.yaml': toYaml([renderPatch(input, given, container)]),
   };
+}
+
+/** What does not do in a cluster although it is rendered, and what to do about it. */
+export function kubernetesWarnings(input: RenderInput, given: KubernetesInput): string[] {
+  const problem = addressProblem(input, kubernetesOptions.parse(given));
+  return problem === undefined ? [] : [problem];
 }
 
 /** The patch alone, as an object. */

@@ -43,10 +43,12 @@ export function renderRoute(desk: Desk, options: KubernetesOptions): Route {
         const { renderClaude } = await import('../render/claude.ts');
         return { body: renderClaude(input) };
       }
-      const { renderKubernetesFiles } = await import('../render/kubernetes.ts');
+      const { kubernetesWarnings, renderKubernetesFiles } = await import('../render/kubernetes.ts');
       const request = { ...options, ...(query.layout !== undefined && { layout: query.layout }) };
       try {
-        return { body: { files: renderKubernetesFiles(input, request, query.container) } };
+        const rendered = renderKubernetesFiles(input, request, query.container);
+        const warnings = kubernetesWarnings(input, request);
+        return { body: { files: rendered, ...(warnings.length > 0 && { warnings }) } };
       } catch (error) {
         if (error instanceof Error && 'code' in error) throw new Problem(422, 'render-impossible', error.message);
         throw error;

@@ -1,36 +1,49 @@
 // Routes what an HTTP server sends, on whatever stream it comes: answers to their calls, side messages to call or core, requests to the client.
-import { Answer, findResponseId, InFlight, isNotification, isObject, isRequest, rpcCode } from 'plugboard';
+import { Answer, findResponseId, InFlight, isNotification, isObject, isRequest, rpcCode, Throttle } from 'plugboard';
 import type {
   CallFailure,
   EventGate,
+  Log,
   RequestId,
   RpcNotification,
   RpcRequest,
   RpcResponse,
   UpstreamCall,
 } from 'plugboard';
+import type { HttpSettings } from '../settings.ts';
 
 export interface InboxInit {
+  readonly settings: HttpSettings;
+  readonly log: Log;
   readonly gate: EventGate;
   /** Sends our answer to a request of the server. Undefined: the era has no such requests. */
   readonly respond?: (response: RpcResponse) => void;
-  /** Something arrived that belongs nowhere, in words that complete "the server …". */
-  readonly rubbish: (what: string) => void;
 }
 
-/** The open calls of one connection, and the reading of messages for them. */
+/** The open calls of one connection, and the reading of messages for them. It ends with its connection. */
 export class Inbox {
   readonly #init: InboxInit;
   readonly #calls = new InFlight<UpstreamCall>();
   /** Requests of the server that the client is busy with. */
   readonly #asked = new Set<RequestId>();
+  readonly #warnings: Throttle;
+  #ended: CallFailure | undefined;
 
   constructor(init: InboxInit) {
     this.#init = init;
+    this.#warnings = new Throttle(init.log, init.settings.name);
   }
 
-  add(call: UpstreamCall): void {
-    this.#calls.set(call.id, call);
+  /** With what its calls failed when it was ended. */
+  get ended(): CallFailure | undefined {
+    return this.#ended;
+  }
+
+  /** Takes in a call that is about to be sent. False when this is ended; the call has failed then. */
+  add(call: UpstreamCall): boolean {
+    if (this.#ended === undefined) this.#calls.set(call.id, call);
+    else call.fail(this.#ended);
+    return this.#ended === undefined;
   }
 
   drop(call: UpstreamCall): void {
@@ -43,8 +56,18 @@ export class Inbox {
     call.fail(failure);
   }
 
-  failAll(failure: CallFailure): void {
+  /** Something about the server for the log, in words that go on from "server …". */
+  warn(text: string): void {
+    this.#warnings.warn(text);
+  }
+
+  /** Fails all calls, and says nothing any more. False when it was ended before. */
+  end(failure: CallFailure): boolean {
+    if (this.#ended !== undefined) return false;
+    this.#ended = failure;
     for (const call of this.#calls.all()) this.fail(call, failure);
+    this.#warnings.end();
+    return true;
   }
 
   /** Takes one JSON text. `origin`: the call on whose stream it came; undefined: a stream that belongs to no call. */
@@ -58,7 +81,7 @@ export class Inbox {
     try {
       message = JSON.parse(bytes.toString('utf8'));
     } catch {
-      this.#init.rubbish(`sent something that is not JSON: ${preview(bytes.toString('utf8', 0, 120))}`);
+      this.#rubbish(`sent something that is not JSON: ${preview(bytes.toString('utf8', 0, 120))}`);
       return;
     }
     this.receive(message, origin);
@@ -72,22 +95,20 @@ export class Inbox {
     else if (isObject(message) && (isObject(message['result']) || isObject(message['error']))) {
       this.#response(message as unknown as RpcResponse, origin);
     } else
-      this.#init.rubbish(
-        `sent something that is no message of the protocol: ${preview(JSON.stringify(message) ?? '')}`,
-      );
+      this.#rubbish(`sent something that is no message of the protocol: ${preview(JSON.stringify(message) ?? '')}`);
   }
 
   #response(response: RpcResponse, origin: UpstreamCall | undefined): void {
     // An error that could not be attributed (id null) answers the request on whose stream it came.
     const id = typeof response.id === 'number' ? response.id : response.error === undefined ? undefined : origin?.id;
-    if (id === undefined) this.#init.rubbish('sent an answer to no request');
+    if (id === undefined) this.#rubbish('sent an answer to no request');
     else this.#settle(id, Answer.parsed(response));
   }
 
   #settle(id: number, answer: Answer): void {
     const call = this.#calls.get(id);
     if (call === undefined) {
-      this.#init.rubbish(`sent an answer to a request that is not open (id ${id}): late, or twice`);
+      this.#rubbish(`sent an answer to a request that is not open (id ${id}): late, or twice`);
       return;
     }
     this.#calls.delete(call.id);
@@ -108,7 +129,7 @@ export class Inbox {
   async #serve(request: RpcRequest, origin: UpstreamCall | undefined): Promise<void> {
     const { respond } = this.#init;
     if (respond === undefined) {
-      this.#init.rubbish(`sent a request (${preview(request.method)}), which 2026-07-28 forbids`);
+      this.#rubbish(`sent a request (${preview(request.method)}), which 2026-07-28 forbids`);
       return;
     }
     if (request.method === 'ping') {
@@ -126,6 +147,11 @@ export class Inbox {
     }
     // Not when the server has cancelled its request meanwhile.
     if (this.#asked.delete(request.id)) respond({ ...response, id: request.id });
+  }
+
+  /** Something arrived that belongs nowhere. */
+  #rubbish(what: string): void {
+    if (this.#ended === undefined) this.warn(this.#init.settings.redact(what));
   }
 
   #onlyCall(): UpstreamCall | undefined {

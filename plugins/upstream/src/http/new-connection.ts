@@ -1,21 +1,20 @@
 // An open connection to an HTTP server of the new era (2026-07-28): no session, a POST per request, one listen stream.
-import { Answer, CallFailure, isObject, metaKey, metaOf, newVersion, Throttle } from 'plugboard';
+import { Answer, CallFailure, isObject, metaKey, metaOf, newVersion, StandingRequest, stopped } from 'plugboard';
 import type {
   Connection,
   EventGate,
   JsonObject,
   ListenFilter,
+  ListenSink,
   RpcMessage,
   RpcRequest,
   ServerInfo,
   Tool,
   UpstreamCall,
 } from 'plugboard';
-import { Listener } from '../listener.ts';
-import type { ListenSink } from '../listener.ts';
-import type { Shared } from '../shared.ts';
 import { errorIn } from './client.ts';
 import type { HttpClient, Posted } from './client.ts';
+import type { Door } from './door.ts';
 import type { Reply, ReplySink, Sent } from './exchange.ts';
 import { explain, isLost, isRepeatable, isUnreachable } from './failures.ts';
 import { Inbox } from './inbox.ts';
@@ -29,21 +28,18 @@ export class NewConnection implements Connection {
   readonly #client: HttpClient;
   readonly #gate: EventGate;
   readonly #inbox: Inbox;
-  readonly #listener: Listener;
-  readonly #rubbish: Throttle;
+  readonly #standing: StandingRequest;
   readonly #release: () => Promise<void>;
   #unreachable = 0;
-  #ended: CallFailure | undefined;
 
-  constructor(shared: Shared, client: HttpClient, gate: EventGate, info: ServerInfo) {
+  constructor({ shared, client, gate }: Door, info: ServerInfo) {
     this.info = info;
     this.#client = client;
     this.#gate = gate;
-    const { name, redact } = client.settings;
-    this.#rubbish = new Throttle(shared.log, name);
-    this.#inbox = new Inbox({ gate, rubbish: (what) => this.#ended ?? this.#rubbish.warn(redact(what)) });
-    this.#listener = new Listener({
-      server: name,
+    const { settings } = client;
+    this.#inbox = new Inbox({ settings, log: shared.log, gate });
+    this.#standing = new StandingRequest({
+      server: settings.name,
       log: shared.log,
       open: (request, sink) => this.#listen(request, sink),
       notify: (message) => gate.notification(message),
@@ -53,24 +49,19 @@ export class NewConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#ended !== undefined) {
-      call.fail(this.#ended);
-      return;
-    }
-    this.#inbox.add(call);
-    new NewCall(this.#client, this.#inbox, call).post();
+    if (this.#inbox.add(call)) new NewCall(this.#client, this.#inbox, call).post();
   }
 
   /** The new era has no notifications of the client over HTTP. */
   notify(_method: string, _params?: JsonObject): void {}
 
   listen(filter: ListenFilter): void {
-    this.#listener.set(filter);
+    this.#standing.set(filter);
   }
 
   close(): Promise<void> {
     this.#gate.shut();
-    this.#end(new CallFailure('gone', `server "${this.#client.settings.name}" was stopped`));
+    this.#end(stopped(this.#client.settings.name));
     return this.#release();
   }
 
@@ -86,7 +77,7 @@ export class NewConnection implements Connection {
       {
         text: (bytes) => {
           const message = objectIn(bytes);
-          if (message === undefined) this.#rubbish.warn('sent something on its listen stream that is not JSON');
+          if (message === undefined) this.#inbox.warn('sent something on its listen stream that is not JSON');
           else sink.message(message as unknown as RpcMessage);
         },
         done: (reply) => this.#listenEnded(reply, sink),
@@ -97,7 +88,7 @@ export class NewConnection implements Connection {
   }
 
   #listenEnded(reply: Reply, sink: ListenSink): void {
-    if (this.#ended !== undefined) return;
+    if (this.#inbox.ended !== undefined) return;
     const why = reply.streamed ? 'the stream ended' : explain(this.#client.settings, reply);
     this.#unreachable = isUnreachable(reply.error) ? this.#unreachable + 1 : 0;
     if (this.#unreachable >= maxUnreachable) {
@@ -110,11 +101,8 @@ export class NewConnection implements Connection {
   }
 
   #end(failure: CallFailure): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = failure;
-    this.#listener.close();
-    this.#inbox.failAll(failure);
-    this.#rubbish.end();
+    if (!this.#inbox.end(failure)) return;
+    this.#standing.close();
     this.#client.abortAll(failure);
     void this.#release();
   }

@@ -1,5 +1,5 @@
 // An open connection over Streamable HTTP in the old era: the session, its renewal, its standing stream. Single calls are in `old-call.ts`.
-import { CallFailure, Throttle } from 'plugboard';
+import { Attempt, CallFailure, stopped } from 'plugboard';
 import type {
   Connection,
   EventGate,
@@ -10,9 +10,12 @@ import type {
   ServerInfo,
   UpstreamCall,
 } from 'plugboard';
-import { Attempt, pause } from '../attempt.ts';
+import { pause } from '../pause.ts';
+import { attemptAt } from '../target.ts';
 import type { Shared } from '../shared.ts';
 import type { HttpClient } from './client.ts';
+import { opened } from './door.ts';
+import type { Door } from './door.ts';
 import { Inbox } from './inbox.ts';
 import { OldCall } from './old-call.ts';
 import type { OldCallHost } from './old-call.ts';
@@ -31,47 +34,31 @@ export class OldConnection implements Connection, OldCallHost {
   readonly #shared: Shared;
   readonly #key: LeaseKey;
   readonly #gate: EventGate;
-  readonly #rubbish: Throttle;
   readonly #release: () => Promise<void>;
   #session: OldSession | undefined;
   #stream: StandingStream | undefined;
   #renewal: Promise<boolean> | undefined;
-  #ended: CallFailure | undefined;
   /** What a new session must be told again. */
   #logLevel: JsonObject | undefined;
   readonly #subscriptions = new Map<string, JsonObject>();
 
-  private constructor(shared: Shared, client: HttpClient, key: LeaseKey, gate: EventGate) {
+  private constructor({ shared, client, key, gate }: Door) {
     this.client = client;
     this.#shared = shared;
     this.#key = key;
     this.#gate = gate;
-    const { name, redact } = client.settings;
-    this.#rubbish = new Throttle(shared.log, name);
     this.inbox = new Inbox({
+      settings: client.settings,
+      log: shared.log,
       gate,
       respond: (response) => void this.#post(response),
-      rubbish: (what) => this.#ended ?? this.#rubbish.warn(redact(what)),
     });
     this.#release = shared.use();
   }
 
-  static async open(
-    shared: Shared,
-    client: HttpClient,
-    key: LeaseKey,
-    gate: EventGate,
-    attempt: Attempt,
-  ): Promise<OldConnection> {
-    const connection = new OldConnection(shared, client, key, gate);
-    try {
-      await connection.#begin(attempt);
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
-    gate.open();
-    return connection;
+  static open(door: Door, attempt: Attempt): Promise<OldConnection> {
+    const connection = new OldConnection(door);
+    return opened(door, connection, () => connection.#begin(attempt));
   }
 
   get info(): ServerInfo {
@@ -84,12 +71,8 @@ export class OldConnection implements Connection, OldCallHost {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#ended !== undefined) {
-      call.fail(this.#ended);
-      return;
-    }
+    if (!this.inbox.add(call)) return;
     this.#remember(call);
-    this.inbox.add(call);
     const posted = new OldCall(this, call);
     if (this.#renewal === undefined) posted.post();
     else void this.#renewal.then(() => posted.post());
@@ -113,7 +96,8 @@ export class OldConnection implements Connection, OldCallHost {
 
   renew(forgotten: OldSession): Promise<boolean> {
     // Another call may have noticed before this one.
-    if (this.#ended !== undefined || forgotten !== this.#session) return Promise.resolve(this.#ended === undefined);
+    if (this.inbox.ended !== undefined || forgotten !== this.#session)
+      return Promise.resolve(this.inbox.ended === undefined);
     this.#renewal ??= this.#renew().finally(() => {
       this.#renewal = undefined;
     });
@@ -122,7 +106,7 @@ export class OldConnection implements Connection, OldCallHost {
 
   async close(): Promise<void> {
     this.#gate.shut();
-    this.#end(new CallFailure('gone', `server "${this.client.settings.name}" was stopped`));
+    this.#end(stopped(this.client.settings.name));
     if (this.#session !== undefined) await deleteSession(this.client, this.#session);
     this.client.abortAll(new Error('closed'));
     await this.#release();
@@ -149,18 +133,17 @@ export class OldConnection implements Connection, OldCallHost {
     const { name } = this.client.settings;
     this.#shared.log.info(`server "${name}" has forgotten its session; opening another`, { server: name });
     this.#stream?.stop();
-    const outer = new AbortController();
-    const attempt = new Attempt(name, this.#shared.limits.connectTimeout, outer.signal);
+    const limits = attemptAt({ shared: this.#shared, settings: this.client.settings }, new AbortController().signal);
     try {
-      await this.#begin(attempt);
-      await this.#tellAgain(attempt.signal);
+      await Attempt.during(limits, async (attempt) => {
+        await this.#begin(attempt);
+        await this.#tellAgain(attempt.signal);
+      });
     } catch (error) {
       this.#lost(error as Error);
       return false;
-    } finally {
-      attempt.end();
     }
-    if (this.#ended !== undefined) {
+    if (this.inbox.ended !== undefined) {
       this.#stream?.stop();
       return false;
     }
@@ -195,17 +178,17 @@ export class OldConnection implements Connection, OldCallHost {
   }
 
   async #post(message: RpcMessage): Promise<void> {
-    if (this.#ended !== undefined) return;
+    if (this.inbox.ended !== undefined) return;
     const headers = this.#session?.postHeaders ?? this.client.postHeaders;
     const reply = await this.client.control({ method: 'POST', headers, body: JSON.stringify(message) });
     if (reply.error === undefined && reply.status < 300) return;
     const what = 'method' in message ? message.method : 'an answer';
-    if (this.#ended === undefined)
-      this.#rubbish.warn(`did not take ${what} (${reply.error?.message ?? `HTTP ${reply.status}`})`);
+    if (this.inbox.ended === undefined)
+      this.inbox.warn(`did not take ${what} (${reply.error?.message ?? `HTTP ${reply.status}`})`);
   }
 
   #lost(reason: Error): void {
-    if (this.#ended !== undefined) return;
+    if (this.inbox.ended !== undefined) return;
     this.#end(new CallFailure('gone', reason.message));
     this.client.abortAll(reason);
     void this.#release();
@@ -213,9 +196,7 @@ export class OldConnection implements Connection, OldCallHost {
   }
 
   #end(failure: CallFailure): void {
-    this.#ended ??= failure;
+    this.inbox.end(failure);
     this.#stream?.stop();
-    this.inbox.failAll(failure);
-    this.#rubbish.end();
   }
 }

@@ -1,8 +1,7 @@
 // Opening a session of the old era over Streamable HTTP: `initialize`, `initialized`, and the headers that name the session afterwards.
 import { initializeParams, readInitialize } from 'plugboard';
-import type { LeaseKey, RpcRequest, ServerInfo } from 'plugboard';
-import { pause } from '../attempt.ts';
-import type { Attempt } from '../attempt.ts';
+import type { Attempt, LeaseKey, RpcRequest, ServerInfo } from 'plugboard';
+import { pause } from '../pause.ts';
 import type { HttpClient } from './client.ts';
 import { headerOf } from './exchange.ts';
 import type { Reply } from './exchange.ts';

@@ -1,12 +1,23 @@
 // Opens an HTTP server: finds out its era and transport, shakes hands.
-import { EventGate, newVersion, ownEnvelope, readDiscovery, WrongEra } from 'plugboard';
-import type { Connection, ConnectionEvents, Discovery, LeaseKey, RpcRequest } from 'plugboard';
-import { Attempt } from '../attempt.ts';
+import {
+  Attempt,
+  EventGate,
+  newVersion,
+  notNew,
+  ownEnvelope,
+  readDiscovery,
+  unknownVersions,
+  WrongEra,
+} from 'plugboard';
+import type { Connection, Discovery, RpcRequest } from 'plugboard';
 import type { HttpSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
+import { attemptAt } from '../target.ts';
+import type { Target } from '../target.ts';
 import type { Verdict } from '../verdicts.ts';
 import { HttpClient } from './client.ts';
 import type { RoundTrip } from './client.ts';
+import type { Door } from './door.ts';
 import { explain } from './failures.ts';
 import { NewConnection } from './new-connection.ts';
 import { OldConnection } from './old-connection.ts';
@@ -20,33 +31,20 @@ const noEvidence = new Set([401, 402, 403, 407, 408, 425, 429]);
 const endpointTime = 5000;
 
 /** Opens one connection. Rejects with an Error that says what to do. */
-export async function openHttp(
-  shared: Shared,
-  settings: HttpSettings,
-  key: LeaseKey,
-  events: ConnectionEvents,
-  signal: AbortSignal,
-): Promise<Connection> {
-  const attempt = new Attempt(settings.name, shared.limits.connectTimeout, signal);
-  try {
-    return await new Opening(shared, settings, key, events, attempt).run();
-  } finally {
-    attempt.end();
-  }
+export function openHttp(target: Target<HttpSettings>, signal: AbortSignal): Promise<Connection> {
+  return Attempt.during(attemptAt(target, signal), (attempt) => new Opening(target, attempt).run());
 }
 
 class Opening {
+  readonly #target: Target<HttpSettings>;
   readonly #shared: Shared;
   readonly #settings: HttpSettings;
-  readonly #key: LeaseKey;
-  readonly #events: ConnectionEvents;
   readonly #attempt: Attempt;
 
-  constructor(shared: Shared, settings: HttpSettings, key: LeaseKey, events: ConnectionEvents, attempt: Attempt) {
-    this.#shared = shared;
-    this.#settings = settings;
-    this.#key = key;
-    this.#events = events;
+  constructor(target: Target<HttpSettings>, attempt: Attempt) {
+    this.#target = target;
+    this.#shared = target.shared;
+    this.#settings = target.settings;
     this.#attempt = attempt;
   }
 
@@ -80,30 +78,18 @@ class Opening {
       const found = await this.#discover(client);
       if (found.kind === 'new') {
         this.#remember({ era: 'new', at: Date.now() });
-        return new NewConnection(this.#shared, client, new EventGate(this.#events), found.info);
+        return new NewConnection(this.#door(client), found.info);
       }
-      if (found.kind === 'unknown') {
-        throw new Error(
-          `server "${name}" speaks only protocol versions not known here (${found.versions}); update the proxy`,
-        );
-      }
-      if (found.silent === true)
-        return OldConnection.open(this.#shared, client, this.#key, new EventGate(this.#events), this.#attempt);
-      if (era === 'new')
-        throw new WrongEra(`server "${name}" does not speak ${newVersion}; configure \`era: old\` or leave it out`);
+      if (found.kind === 'unknown') throw unknownVersions(name, found.versions);
+      if (found.silent === true) return OldConnection.open(this.#door(client), this.#attempt);
+      if (era === 'new') throw notNew(name);
     }
     return verdict?.transport === 'sse' ? this.#sse(client) : this.#streamable(client);
   }
 
   async #streamable(client: HttpClient): Promise<Connection> {
     try {
-      const connection = await OldConnection.open(
-        this.#shared,
-        client,
-        this.#key,
-        new EventGate(this.#events),
-        this.#attempt,
-      );
+      const connection = await OldConnection.open(this.#door(client), this.#attempt);
       this.#remember({ era: 'old', transport: 'http', at: Date.now() });
       return connection;
     } catch (error) {
@@ -124,14 +110,13 @@ class Opening {
   }
 
   async #sse(client: HttpClient, limit?: number): Promise<Connection> {
-    const gate = new EventGate(this.#events);
-    if (limit === undefined) return SseConnection.open(this.#shared, client, this.#key, gate, this.#attempt);
-    const guess = new Attempt(this.#settings.name, limit, this.#attempt.signal);
-    try {
-      return await SseConnection.open(this.#shared, client, this.#key, gate, guess);
-    } finally {
-      guess.end();
-    }
+    const open = (attempt: Attempt) => SseConnection.open(this.#door(client), attempt);
+    return limit === undefined ? open(this.#attempt) : this.#attempt.within(limit, open);
+  }
+
+  #door(client: HttpClient): Door {
+    const { shared, key, events } = this.#target;
+    return { shared, client, key, gate: new EventGate(events) };
   }
 
   async #discover(client: HttpClient): Promise<Found> {
@@ -159,23 +144,19 @@ class Opening {
       ...mirrorHeaders(request.method, params),
     ];
     // A server that must be new has nothing to fall back to.
-    const limit = new Attempt(
-      this.#settings.name,
-      this.#attempt.left / (this.#settings.era === 'new' ? 1 : 2),
-      this.#attempt.signal,
-    );
-    try {
-      return await client.roundTrip(request, headers, limit.signal);
-    } catch (error) {
-      if (this.#attempt.signal.aborted) throw this.#attempt.signal.reason as Error;
-      if (!limit.signal.aborted) throw error;
-      if (client.authorizer?.busy !== true) return undefined;
-      // It did answer: it wants somebody to sign in.
-      await this.#attempt.race(client.authorizer.settled());
-      return await this.#probe(client);
-    } finally {
-      limit.end();
-    }
+    const limit = this.#attempt.left / (this.#settings.era === 'new' ? 1 : 2);
+    return this.#attempt.within(limit, async ({ signal }) => {
+      try {
+        return await client.roundTrip(request, headers, signal);
+      } catch (error) {
+        if (this.#attempt.signal.aborted) throw this.#attempt.signal.reason as Error;
+        if (!signal.aborted) throw error;
+        if (client.authorizer?.busy !== true) return undefined;
+        // It did answer: it wants somebody to sign in.
+        await this.#attempt.race(client.authorizer.settled());
+        return this.#probe(client);
+      }
+    });
   }
 
   #remember(verdict: Verdict): void {

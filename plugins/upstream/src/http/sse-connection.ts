@@ -1,9 +1,19 @@
 // An open connection over the HTTP+SSE transport of 2024-11-05: one event stream for everything the server says, POSTs for what we say.
-import { CallFailure, initializeParams, ownCaller, readInitialize, Throttle, UpstreamCall } from 'plugboard';
-import type { Connection, EventGate, JsonObject, LeaseKey, ListenFilter, RpcMessage, ServerInfo } from 'plugboard';
-import type { Attempt } from '../attempt.ts';
-import type { Shared } from '../shared.ts';
+import { CallFailure, initializeParams, ownCall, readInitialize, stopped } from 'plugboard';
+import type {
+  Attempt,
+  Connection,
+  EventGate,
+  JsonObject,
+  LeaseKey,
+  ListenFilter,
+  RpcMessage,
+  ServerInfo,
+  UpstreamCall,
+} from 'plugboard';
 import type { HttpClient } from './client.ts';
+import { opened } from './door.ts';
+import type { Door } from './door.ts';
 import type { Reply } from './exchange.ts';
 import { explain } from './failures.ts';
 import { Inbox } from './inbox.ts';
@@ -13,45 +23,31 @@ export class SseConnection implements Connection {
   readonly #client: HttpClient;
   readonly #gate: EventGate;
   readonly #inbox: Inbox;
-  readonly #rubbish: Throttle;
   readonly #release: () => Promise<void>;
   #endpoint = '';
   #versionHeaders: readonly string[] = [];
   #info: ServerInfo | undefined;
-  #ended: CallFailure | undefined;
   #onEndpoint: (path: string) => void = () => {};
   #onBroken: (error: Error) => void = () => {};
 
-  private constructor(shared: Shared, client: HttpClient, gate: EventGate) {
+  private constructor({ shared, client, gate }: Door) {
     this.#client = client;
     this.#gate = gate;
-    const { name, redact } = client.settings;
-    this.#rubbish = new Throttle(shared.log, name);
     this.#inbox = new Inbox({
+      settings: client.settings,
+      log: shared.log,
       gate,
       respond: (response) => void this.#post(response),
-      rubbish: (what) => this.#ended ?? this.#rubbish.warn(redact(what)),
     });
     this.#release = shared.use();
   }
 
-  static async open(
-    shared: Shared,
-    client: HttpClient,
-    key: LeaseKey,
-    gate: EventGate,
-    attempt: Attempt,
-  ): Promise<SseConnection> {
-    const connection = new SseConnection(shared, client, gate);
-    try {
+  static open(door: Door, attempt: Attempt): Promise<SseConnection> {
+    const connection = new SseConnection(door);
+    return opened(door, connection, async () => {
       connection.#endpoint = await attempt.race(connection.#connect());
-      await attempt.race(connection.#initialize(key));
-    } catch (error) {
-      await connection.close();
-      throw error;
-    }
-    gate.open();
-    return connection;
+      await attempt.race(connection.#initialize(door.key));
+    });
   }
 
   get info(): ServerInfo {
@@ -60,11 +56,7 @@ export class SseConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#ended !== undefined) {
-      call.fail(this.#ended);
-      return;
-    }
-    this.#inbox.add(call);
+    if (!this.#inbox.add(call)) return;
     call.onCancel = (reason) => {
       this.#inbox.drop(call);
       this.notify('notifications/cancelled', { requestId: call.id, reason: reason.message });
@@ -77,7 +69,7 @@ export class SseConnection implements Connection {
   }
 
   notify(method: string, params?: JsonObject): void {
-    if (this.#ended === undefined)
+    if (this.#inbox.ended === undefined)
       void this.#post(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
   }
 
@@ -85,7 +77,7 @@ export class SseConnection implements Connection {
 
   close(): Promise<void> {
     this.#gate.shut();
-    this.#end(new CallFailure('gone', `server "${this.#client.settings.name}" was stopped`));
+    this.#end(stopped(this.#client.settings.name));
     return this.#release();
   }
 
@@ -124,15 +116,7 @@ export class SseConnection implements Connection {
   }
 
   async #initialize(key: LeaseKey): Promise<void> {
-    const forEver = Number.POSITIVE_INFINITY;
-    const params = initializeParams(key);
-    const call = new UpstreamCall({
-      method: 'initialize',
-      params,
-      caller: ownCaller,
-      timeout: forEver,
-      maxTimeout: forEver,
-    });
+    const call = ownCall('initialize', initializeParams(key));
     this.send(call);
     const answer = await call.answer;
     this.#info = readInitialize(this.#client.settings.name, answer.message);
@@ -160,10 +144,7 @@ export class SseConnection implements Connection {
   }
 
   #end(failure: CallFailure): void {
-    if (this.#ended !== undefined) return;
-    this.#ended = failure;
-    this.#inbox.failAll(failure);
-    this.#rubbish.end();
+    if (!this.#inbox.end(failure)) return;
     this.#client.abortAll(failure);
     void this.#release();
   }

@@ -1,5 +1,5 @@
 // One request that is sent again with another token when the server does not let it in. Getting the token is the authorizer's business.
-import { pause } from '../attempt.ts';
+import { pause } from '../pause.ts';
 import { nextSerial } from '../http/exchange.ts';
 import type { Reply, ReplySink, Sent } from '../http/exchange.ts';
 import type { Authorizer, Outcome } from './authorizer.ts';

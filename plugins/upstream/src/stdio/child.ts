@@ -4,7 +4,7 @@ import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import type { Log } from 'plugboard';
-import { pause } from '../attempt.ts';
+import { pause } from '../pause.ts';
 import type { StdioSettings } from '../settings.ts';
 import { childEnvironment } from './environment.ts';
 import { LineSplitter } from './line-splitter.ts';

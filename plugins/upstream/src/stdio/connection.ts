@@ -1,6 +1,6 @@
 // An open connection to a child. How it was opened is in `open.ts`.
+import { StandingRequest } from 'plugboard';
 import type { Connection, Era, EventGate, JsonObject, ListenFilter, ServerInfo, UpstreamCall } from 'plugboard';
-import { Listener } from '../listener.ts';
 import type { StdioSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
 import type { StdioChannel } from './channel.ts';
@@ -11,7 +11,7 @@ export class StdioConnection implements Connection {
   readonly separate = true;
   readonly #channel: StdioChannel;
   readonly #gate: EventGate;
-  readonly #listener: Listener;
+  readonly #standing: StandingRequest;
 
   constructor(
     shared: Shared,
@@ -25,14 +25,14 @@ export class StdioConnection implements Connection {
     this.info = info;
     this.#channel = channel;
     this.#gate = gate;
-    this.#listener = new Listener({
+    this.#standing = new StandingRequest({
       server: settings.name,
       log: shared.log,
-      open: (request, sink) => channel.listen(String(request.id), request, sink),
+      open: (request, sink) => channel.conversation.listen(String(request.id), request, sink),
       notify: (message) => gate.notification(message),
     });
     void channel.ended.then((why) => {
-      this.#listener.close();
+      this.#standing.close();
       gate.closed(new Error(`server "${settings.name}" ${why}${channel.lastWords}`));
     });
     gate.open();
@@ -44,21 +44,21 @@ export class StdioConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    this.#channel.peer.send(call);
+    this.#channel.conversation.peer.send(call);
   }
 
   notify(method: string, params?: JsonObject): void {
     // The new era has no notifications of the client but `cancelled`, which the peer sends.
-    if (this.era === 'old') this.#channel.peer.notify(method, params);
+    if (this.era === 'old') this.#channel.conversation.peer.notify(method, params);
   }
 
   listen(filter: ListenFilter): void {
-    if (this.era === 'new') this.#listener.set(filter);
+    if (this.era === 'new') this.#standing.set(filter);
   }
 
   async close(): Promise<void> {
     this.#gate.shut();
-    this.#listener.close();
+    this.#standing.close();
     await this.#channel.stop();
   }
 }

@@ -1,43 +1,16 @@
 // Opens a stdio server: starts it, finds out its era, shakes hands.
-import {
-  EventGate,
-  initializeParams,
-  isPoliteRefusal,
-  ownEnvelope,
-  readDiscovery,
-  readInitialize,
-  WrongEra,
-} from 'plugboard';
-import type {
-  Connection,
-  ConnectionEvents,
-  Discovery,
-  Era,
-  LeaseKey,
-  RpcErrorBody,
-  RpcResponse,
-  ServerInfo,
-} from 'plugboard';
-import { Attempt, within } from '../attempt.ts';
+import { Attempt, EventGate, isPoliteRefusal, notNew, unknownVersions, WrongEra } from 'plugboard';
+import type { Connection, Discovered, Era, RpcResponse, ServerInfo } from 'plugboard';
 import type { StdioSettings } from '../settings.ts';
 import type { Shared } from '../shared.ts';
+import { attemptAt } from '../target.ts';
+import type { Target } from '../target.ts';
 import { StdioChannel } from './channel.ts';
 import { StdioConnection } from './connection.ts';
 
 /** Opens one connection. Rejects with an Error that says what to do; nothing is left running then. */
-export async function openStdio(
-  shared: Shared,
-  settings: StdioSettings,
-  key: LeaseKey,
-  events: ConnectionEvents,
-  signal: AbortSignal,
-): Promise<Connection> {
-  const attempt = new Attempt(settings.name, shared.limits.connectTimeout, signal);
-  try {
-    return await new Opening(shared, settings, key, events, attempt).run();
-  } finally {
-    attempt.end();
-  }
+export function openStdio(target: Target<StdioSettings>, signal: AbortSignal): Promise<Connection> {
+  return Attempt.during(attemptAt(target, signal), (attempt) => new Opening(target, attempt).run());
 }
 
 /** One way in that was tried and may be followed by another. */
@@ -47,17 +20,15 @@ interface Door {
 }
 
 class Opening {
+  readonly #target: Target<StdioSettings>;
   readonly #shared: Shared;
   readonly #settings: StdioSettings;
-  readonly #key: LeaseKey;
-  readonly #events: ConnectionEvents;
   readonly #attempt: Attempt;
 
-  constructor(shared: Shared, settings: StdioSettings, key: LeaseKey, events: ConnectionEvents, attempt: Attempt) {
-    this.#shared = shared;
-    this.#settings = settings;
-    this.#key = key;
-    this.#events = events;
+  constructor(target: Target<StdioSettings>, attempt: Attempt) {
+    this.#target = target;
+    this.#shared = target.shared;
+    this.#settings = target.settings;
     this.#attempt = attempt;
   }
 
@@ -81,10 +52,10 @@ class Opening {
    */
   async #detect(): Promise<Connection> {
     const door = this.#start();
-    const answer = this.#discover(door);
-    const found = await this.#guard(door, within(answer, this.#shared.limits.probeTimeout));
+    const answer = door.channel.conversation.discover();
+    const found = await this.#guard(door, answer, this.#shared.limits.probeTimeout);
     if (found?.kind === 'new') return this.#connected(door, 'new', found.info);
-    if (found?.kind === 'unknown') return this.#giveUp(door, this.#unknown(found.versions));
+    if (found?.kind === 'unknown') return this.#giveUp(door, unknownVersions(this.#settings.name, found.versions));
     if (found === undefined) return this.#silent(door, answer);
     if (door.channel.pid === undefined) return this.#giveUp(door, await this.#ended(door));
     if (found.kind === 'old' && isPoliteRefusal(found.error)) {
@@ -96,7 +67,7 @@ class Opening {
   }
 
   /** No answer to `server/discover`: a slow start, or a server that ignores what it does not know. It is asked the other way as well. */
-  async #silent(door: Door, answer: Promise<ProbeOutcome>): Promise<Connection> {
+  async #silent(door: Door, answer: Promise<Discovered>): Promise<Connection> {
     const opened = this.#initializeHere(door, this.#attempt.left / 2);
     const isNew = answer.then(({ kind }) => kind === 'new' || opened.then(() => false));
     if (!(await Promise.race([isNew, opened.then(() => false)]))) {
@@ -122,13 +93,8 @@ class Opening {
 
   /** Initializes a process that was asked something else before; undefined when it does not take that. */
   async #initializeHere(door: Door, limit: number): Promise<Connection | undefined> {
-    const response = await this.#guard(
-      door,
-      within(
-        door.channel.ask('initialize', initializeParams(this.#key)).catch(() => undefined),
-        limit,
-      ),
-    );
+    const asked = door.channel.conversation.initialize(this.#target.key).catch(() => undefined);
+    const response = await this.#guard(door, asked, limit);
     if (response?.result === undefined) return undefined;
     return this.#initialized(door, response);
   }
@@ -137,27 +103,23 @@ class Opening {
   async #fresh(era: Era): Promise<Connection> {
     const door = this.#start();
     if (era === 'old') {
-      const response = await this.#guard(door, door.channel.ask('initialize', initializeParams(this.#key)));
+      const response = await this.#guard(door, door.channel.conversation.initialize(this.#target.key));
       return this.#initialized(door, response);
     }
-    const found = await this.#guard(door, this.#discover(door));
+    const found = await this.#guard(door, door.channel.conversation.discover());
     if (found.kind === 'new') return this.#connected(door, 'new', found.info);
-    if (found.kind === 'unknown') return this.#giveUp(door, this.#unknown(found.versions));
+    if (found.kind === 'unknown') return this.#giveUp(door, unknownVersions(this.#settings.name, found.versions));
     if (found.kind === 'gone') return this.#giveUp(door, await this.#ended(door));
-    return this.#giveUp(
-      door,
-      new WrongEra(`server "${this.#settings.name}" does not speak 2026-07-28; configure \`era: old\` or leave it out`),
-    );
+    return this.#giveUp(door, notNew(this.#settings.name));
   }
 
   async #initialized(door: Door, response: RpcResponse): Promise<Connection> {
     let info: ServerInfo;
     try {
-      info = readInitialize(this.#settings.name, response);
+      info = door.channel.conversation.initialized(response);
     } catch (error) {
       return this.#giveUp(door, error as Error);
     }
-    door.channel.peer.notify('notifications/initialized');
     return this.#connected(door, 'old', info);
   }
 
@@ -170,27 +132,16 @@ class Opening {
   }
 
   #start(): Door {
-    const gate = new EventGate(this.#events);
+    const gate = new EventGate(this.#target.events);
     return { gate, channel: new StdioChannel(this.#shared, this.#settings, gate) };
   }
 
-  async #discover(door: Door): Promise<ProbeOutcome> {
+  /** Waits for something of a process, so many ms at most; when the attempt ends or the process does, the process is ended and the reason thrown. */
+  async #guard<Value>(door: Door, promise: Promise<Value>): Promise<Value>;
+  async #guard<Value>(door: Door, promise: Promise<Value>, ms: number): Promise<Value | undefined>;
+  async #guard<Value>(door: Door, promise: Promise<Value>, ms?: number): Promise<Value | undefined> {
     try {
-      for (let asked = 0; ; asked += 1) {
-        const response = await door.channel.ask('server/discover', { _meta: ownEnvelope() });
-        const found = readDiscovery(this.#settings.name, response);
-        if (found.kind !== 'again') return found;
-        if (asked > 0) return { kind: 'old', error: response.error };
-      }
-    } catch {
-      return { kind: 'gone' };
-    }
-  }
-
-  /** Waits for something of a process; when the attempt ends or the process does, the process is ended and the reason thrown. */
-  async #guard<Value>(door: Door, promise: Promise<Value>): Promise<Value> {
-    try {
-      return await this.#attempt.race(promise);
+      return await this.#attempt.race(promise, ms);
     } catch (error) {
       const reason = this.#attempt.signal.aborted ? (this.#attempt.signal.reason as Error) : await this.#ended(door);
       const words = this.#attempt.signal.aborted ? door.channel.lastWords : '';
@@ -208,12 +159,6 @@ class Opening {
     return new Error(`server "${name}" ${why}${hint}${door.channel.lastWords}`);
   }
 
-  #unknown(versions: string): Error {
-    return new Error(
-      `server "${this.#settings.name}" speaks only protocol versions not known here (${versions}); update the proxy`,
-    );
-  }
-
   async #giveUp(door: Door, error: Error): Promise<never> {
     await this.#abandon(door);
     throw error;
@@ -224,5 +169,3 @@ class Opening {
     return door.channel.stop();
   }
 }
-
-type ProbeOutcome = Exclude<Discovery, { kind: 'again' }> | { readonly kind: 'gone'; readonly error?: RpcErrorBody };

@@ -1,13 +1,17 @@
 // Who the client of a connection is and which session it gets, and the error when it gets none. The board knows the credentials.
-import { Answer, isDenied, RefusedRequest, rpcCode, Unauthorized } from 'plugboard';
-import type { AuthenticationContext, BoardApi, Credential, Grant, JsonObject, Log, Session } from 'plugboard';
+import { Answer, isDenied, isUnauthorized, RefusedRequest, rpcCode, Unauthorized } from 'plugboard';
+import type {
+  AuthenticationContext,
+  BoardApi,
+  ClientAdmission,
+  Credential,
+  Grant,
+  JsonObject,
+  Log,
+  Session,
+} from 'plugboard';
 
 export const transportId = 'websocket';
-
-/** True for the refusal of a credential. By its code, because a plugin may have brought its own copy of the class. */
-export function isUnauthorized(error: unknown): boolean {
-  return error instanceof Error && (error as { code?: unknown }).code === 'UNAUTHORIZED';
-}
 
 export interface AdmissionInit {
   readonly board: BoardApi;
@@ -21,7 +25,7 @@ export interface AdmissionInit {
 }
 
 /** The way of one connection to its sessions. Its credential is asked about each time, for it may be taken back. */
-export class Admission {
+export class Admission implements ClientAdmission {
   readonly #init: AdmissionInit;
 
   constructor(init: AdmissionInit) {

@@ -1,14 +1,14 @@
-// One client's connection: messages in, in turns with other connections; signs of life, limits and the end. What is said: `conversation.ts`.
+// One client's connection: messages in, in turns with other connections; signs of life, limits and the end. What is said lives in the core.
 import type { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
-import { Answer, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, rpcCode } from 'plugboard';
 import type { AuthenticationContext, Credential, Session } from 'plugboard';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../clock.ts';
 import { Outbox } from '../outbox.ts';
 import { Admission } from './admission.ts';
 import type { Context } from './context.ts';
-import { Conversation } from './conversation.ts';
+import { Turns } from './turns.ts';
 
 /** Close codes of RFC 6455, section 7.4.1. */
 export const closeCode = { goingAway: 1001, unsupported: 1003, policy: 1008 } as const;
@@ -39,7 +39,7 @@ export class Connection {
   readonly #socket: Duplex & { readonly bytesWritten?: number };
   readonly #admission: Admission;
   readonly #outbox: Outbox;
-  readonly #conversation: Conversation;
+  readonly #conversation: ClientConversation;
   #messages: Buffer[] = [];
   #ended = false;
   #inTurn = 0;
@@ -70,15 +70,19 @@ export class Connection {
       drained: () => this.#work(),
       overflow: () => this.#terminate(`it left more than ${options.maxQueuedBytes} bytes unread`),
     });
-    this.#conversation = new Conversation({
+    this.#conversation = new ClientConversation({
       board,
       admission: this.#admission,
       outbox: this.#outbox,
       log,
-      maxCalls: options.maxCalls,
-      maxWaiting: options.maxWaiting,
+      maxCalls: options.maxCalls + options.maxWaiting,
+      turns: new Turns(options.maxCalls),
+      // One object stands for all connections of a grant: it is not this one's to close.
+      ownsStateless: false,
+      anew: 'connect again',
       ready: () => this.#work(),
       ended: (session) => void this.#sessionEnded(session),
+      unauthorized: () => void this.#sessionEnded(undefined),
       rubbish: () => this.#count(),
     });
     this.closed = new Promise((resolve) => {

@@ -1,19 +1,23 @@
 // From an upgrade to a connection, with the checks in one order: running, bound safely, Host and Origin, path, URL, subprotocol, identity, caps.
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
-import { isDenied, RefusedRequest } from 'plugboard';
+import { HostCheck, isDenied, isLoopback, isUnauthorized, RefusedRequest } from 'plugboard';
 import type { AuthenticationContext, Grant } from 'plugboard';
 import type { WebSocketServer } from 'ws';
-import { isUnauthorized, transportId } from './admission.ts';
+import { transportId } from './admission.ts';
 import { Connection } from './connection.ts';
 import type { Connections } from './connections.ts';
 import type { Context } from './context.ts';
 import { credentialOf, offered, subprotocol } from './credential.ts';
 import { refuse } from './refusal.ts';
 import type { Refusal } from './refusal.ts';
-import { isLoopback, RequestCheck } from './request-check.ts';
 
 const busy: readonly string[] = ['Retry-After', '5'];
+
+const forbidden = {
+  host: 'the Host header names another host; the option `allowedHosts` adds one',
+  origin: 'connections from this Origin are refused; the option `allowedOrigins` adds one',
+} as const;
 
 /** An endpoint: all servers, or the one named. */
 interface Endpoint {
@@ -26,7 +30,7 @@ export class Gate {
   closed = false;
   readonly #context: Context;
   readonly #connections: Connections;
-  readonly #check: RequestCheck;
+  readonly #hosts: HostCheck;
   readonly #needsProtection: boolean;
   #sockets: Promise<WebSocketServer> | undefined;
 
@@ -35,7 +39,8 @@ export class Gate {
     const { allowedHosts, allowedOrigins } = context.options;
     this.#context = context;
     this.#connections = connections;
-    this.#check = new RequestCheck(host, allowedHosts, allowedOrigins);
+    // Nothing keeps a page from reading what a WebSocket answers, so unlike over HTTP no other page of this machine is let in either.
+    this.#hosts = new HostCheck({ host, allowedHosts, allowedOrigins });
     this.#needsProtection = !isLoopback(host);
   }
 
@@ -72,8 +77,8 @@ export class Gate {
     if (this.closed) return { status: 503, text: 'The proxy is stopping', headers: busy };
     if (this.#needsProtection && !this.#context.board.protected)
       return { status: 503, text: 'The proxy serves nobody beyond loopback until callers need a credential' };
-    const forbidden = this.#check.refusal(request);
-    if (forbidden !== undefined) return { status: 403, text: `Forbidden: ${forbidden}` };
+    const fault = this.#hosts.fault(request.headers);
+    if (fault !== undefined) return { status: 403, text: `Forbidden: ${forbidden[fault]}` };
     if (endpoint.hasQuery)
       return {
         status: 400,

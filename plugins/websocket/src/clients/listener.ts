@@ -2,13 +2,12 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { cannotListen, PlugboardError } from 'plugboard';
+import { cannotListen, isLoopback, PlugboardError, urlHost } from 'plugboard';
 import { Connections } from './connections.ts';
 import type { Context } from './context.ts';
 import { Gate } from './gate.ts';
 import { giveBack } from './give-back.ts';
 import { refuse } from './refusal.ts';
-import { isLoopback, urlHost } from './request-check.ts';
 
 /** The part of the service `http` that is used here. */
 export interface HttpService {

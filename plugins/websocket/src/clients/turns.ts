@@ -1,11 +1,11 @@
 // Whose turn it is: one connection has a bounded number of requests carried out at a time, and the rest waits in order.
-import type { Call } from './call.ts';
+import type { CallTurns, ClientCall } from 'plugboard';
 
 /** The requests of one connection by what becomes of them. */
-export class Turns {
+export class Turns implements CallTurns {
   readonly #limit: number;
-  readonly #running = new Set<Call>();
-  readonly #waiting = new Map<Call, () => void>();
+  readonly #waiting = new Map<ClientCall, () => void>();
+  #running = 0;
   #starting = false;
 
   /** `limit`: requests that are carried out at a time. */
@@ -13,20 +13,26 @@ export class Turns {
     this.#limit = limit;
   }
 
-  /** Runs `start` when it is the call's turn: at once, or when others are over. */
-  take(call: Call, start: () => void): void {
-    if (call.free) {
+  take(call: ClientCall, start: () => void): void {
+    if (isFree(call)) {
       start();
-      return;
-    }
-    this.#waiting.set(call, start);
-    this.#next();
+    } else if (this.#running < this.#limit && this.#waiting.size === 0) {
+      this.#start(call, start);
+    } else this.#waiting.set(call, start);
   }
 
-  /** A call is over, or is not wanted any more. */
-  leave(call: Call): void {
-    this.#waiting.delete(call);
-    if (this.#running.delete(call)) this.#next();
+  leave(call: ClientCall): void {
+    if (call.counted) {
+      call.counted = false;
+      this.#running -= 1;
+      this.#next();
+    } else if (this.#waiting.size > 0) this.#waiting.delete(call);
+  }
+
+  #start(call: ClientCall, start: () => void): void {
+    call.counted = true;
+    this.#running += 1;
+    start();
   }
 
   /** Starts what may start. A call may be over before its start returns, so this is a loop and not a recursion. */
@@ -35,13 +41,17 @@ export class Turns {
     this.#starting = true;
     try {
       for (const [call, start] of this.#waiting) {
-        if (this.#running.size >= this.#limit) break;
+        if (this.#running >= this.#limit) break;
         this.#waiting.delete(call);
-        this.#running.add(call);
-        start();
+        this.#start(call, start);
       }
     } finally {
       this.#starting = false;
     }
   }
+}
+
+/** True for what waits for nobody's turn and takes none: streams, and the question whether we are alive. */
+function isFree(call: ClientCall): boolean {
+  return call.standing || call.request.method === 'ping';
 }

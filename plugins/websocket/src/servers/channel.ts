@@ -1,35 +1,20 @@
-// One WebSocket to a server and the JSON-RPC conversation on it, before and after its era is known. Which messages open it: `open.ts`.
+// One WebSocket to a server and the conversation on it, before and after its era is known. Which messages open it: `open.ts`.
 import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
-import {
-  CallFailure,
-  findResponseId,
-  gone,
-  isObject,
-  metaKey,
-  metaOf,
-  ownCaller,
-  Peer,
-  Throttle,
-  UpstreamCall,
-} from 'plugboard';
-import type { JsonObject, Log, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from 'plugboard';
+import { ServerConversation } from 'plugboard';
+import type { ConnectionEvents, Log, RpcMessage } from 'plugboard';
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
 import { Outbox } from '../outbox.ts';
 import type { ServerLimits } from './definition.ts';
 import type { ServerSettings } from './entry.ts';
-import type { ListenSink } from './standing-request.ts';
 
 /** ms that a server has to answer a close. */
 const closeTimeout = 2000;
 
 /** What is heard of the server that belongs to no call. */
-export interface ChannelEvents {
-  notification(message: RpcNotification): void;
-  request(message: RpcRequest): Promise<RpcResponse>;
-}
+type ChannelEvents = Pick<ConnectionEvents, 'notification' | 'request'>;
 
 /** Thrown when the server refuses the handshake of WebSocket for good: to try again changes nothing. */
 export class Refused extends Error {}
@@ -41,16 +26,13 @@ export interface ChannelInit {
 }
 
 export class Channel {
-  readonly peer: Peer;
+  readonly conversation: ServerConversation;
   /** Resolves with the reason when the connection is gone. */
   readonly ended: Promise<string>;
-  readonly #name: string;
   readonly #ws: WebSocket;
   readonly #outbox: Outbox;
-  readonly #listens = new Map<string, ListenSink>();
   readonly #heartbeat: NodeJS.Timeout;
   #why: string | undefined;
-  #closing = false;
   #heard = true;
 
   /** Connects. Rejects with an Error that says what to do; nothing is left open then. */
@@ -73,22 +55,21 @@ export class Channel {
 
   private constructor(ws: WebSocket, socket: Duplex, { settings, limits, log }: ChannelInit, events: ChannelEvents) {
     this.#ws = ws;
-    this.#name = settings.name;
-    const rubbish = new Throttle(log, settings.name);
     this.#outbox = new Outbox(ws, socket, limits.maxQueuedBytes, {
       drained: () => {},
       overflow: () => this.#fail(`left more than ${limits.maxQueuedBytes} bytes unread`),
     });
-    this.peer = new Peer({
-      send: (message) => this.write(message),
-      notification: (message) => events.notification(message),
-      request: (message) => events.request(message),
-      rubbish: (what) => this.#closing || rubbish.warn(settings.redact(`sent ${what}`)),
+    this.conversation = new ServerConversation({
+      server: settings.name,
+      log,
+      send: (message: RpcMessage) => this.#outbox.write(JSON.stringify(message)),
+      events,
+      describe: (what) => settings.redact(`sent ${what}`),
     });
     ws.on('message', (data: RawData, isBinary: boolean) => {
       this.#heard = true;
-      if (isBinary) rubbish.warn('sent a binary message; it was dropped');
-      else this.#receive(data as Buffer);
+      if (isBinary) this.conversation.warn('sent a binary message; it was dropped');
+      else this.conversation.receive(data as Buffer);
     });
     ws.on('ping', () => (this.#heard = true));
     ws.on('pong', () => (this.#heard = true));
@@ -96,11 +77,9 @@ export class Channel {
     this.ended = new Promise((resolve) => {
       ws.on('close', (code: number, reason: Buffer) => {
         clearInterval(this.#heartbeat);
-        rubbish.end();
         const why = settings.redact(this.#why ?? `closed the connection${words(code, reason)}`);
-        this.peer.close(this.#closing ? stopped(this.#name) : gone(this.#name, why));
-        for (const sink of this.#listens.values()) sink.ended(why, false);
-        this.#listens.clear();
+        this.conversation.lost(why);
+        this.conversation.endListens(why);
         resolve(why);
       });
     });
@@ -109,32 +88,9 @@ export class Channel {
     ws.resume();
   }
 
-  write(message: RpcMessage): void {
-    this.#outbox.write(JSON.stringify(message));
-  }
-
-  /** A request of our own, without a time limit. Rejects when the connection ends first. */
-  async ask(method: string, params: JsonObject): Promise<RpcResponse> {
-    const forEver = Number.POSITIVE_INFINITY;
-    const call = new UpstreamCall({ method, params, caller: ownCaller, timeout: forEver, maxTimeout: forEver });
-    this.peer.send(call);
-    return (await call.answer).message;
-  }
-
-  /** Sends a listen request and hands over what belongs to it; returns how to end it. */
-  listen(id: string, request: RpcMessage, sink: ListenSink): () => void {
-    this.#listens.set(id, sink);
-    this.write(request);
-    return () => {
-      if (this.#listens.delete(id))
-        this.peer.notify('notifications/cancelled', { requestId: id, reason: 'no longer needed' });
-    };
-  }
-
   /** Fails open calls and closes; resolves when the socket is gone. */
   async close(): Promise<void> {
-    this.#closing = true;
-    this.peer.close(stopped(this.#name));
+    this.conversation.stop();
     this.#ws.close(1000);
     await this.ended;
   }
@@ -148,24 +104,6 @@ export class Channel {
   #fail(why: string): void {
     this.#why ??= why;
     this.#ws.terminate();
-  }
-
-  #receive(bytes: Buffer): void {
-    const message = this.#listens.size === 0 || findResponseId(bytes) !== undefined ? undefined : parsed(bytes);
-    if (message === undefined) this.peer.receiveBytes(bytes);
-    else if (!this.#takenByListen(message)) this.peer.receive(message);
-  }
-
-  /** True when a message belongs to a listen request: those have ids of their own kind, which the peer does not know. */
-  #takenByListen(message: JsonObject): boolean {
-    const params = message['params'];
-    const cancelled =
-      message['method'] === 'notifications/cancelled' && isObject(params) ? params['requestId'] : undefined;
-    const id =
-      message['method'] === undefined ? message['id'] : (metaOf(params)?.[metaKey.subscriptionId] ?? cancelled);
-    const sink = typeof id === 'string' ? this.#listens.get(id) : undefined;
-    sink?.message(message as unknown as RpcMessage);
-    return sink !== undefined;
   }
 }
 
@@ -230,18 +168,4 @@ function words(code: number, reason: Buffer): string {
   const said = reason.toString('utf8').slice(0, 120);
   if (code === 1006) return ' without a word';
   return ` (code ${code}${said === '' ? '' : `: ${JSON.stringify(said)}`})`;
-}
-
-/** A message as an object; undefined when it is none. */
-function parsed(bytes: Buffer): JsonObject | undefined {
-  try {
-    const message: unknown = JSON.parse(bytes.toString('utf8'));
-    return isObject(message) ? message : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function stopped(server: string): CallFailure {
-  return new CallFailure('gone', `server "${server}" was stopped`);
 }

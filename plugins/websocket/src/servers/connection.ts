@@ -1,6 +1,6 @@
 // An open connection to a server. It outlives the socket below it: when that breaks, another is opened and what was subscribed is asked for again.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Backoff, CallFailure, gone, isObject } from 'plugboard';
+import { Backoff, CallFailure, gone, isObject, StandingRequest, stopped } from 'plugboard';
 import type {
   Connection,
   Era,
@@ -14,12 +14,14 @@ import type {
 import { Refused } from './channel.ts';
 import type { Channel } from './channel.ts';
 import type { Opened, Target } from './open.ts';
-import { StandingRequest } from './standing-request.ts';
 import { Subscriptions } from './subscriptions.ts';
 
 /** Shakes hands once more, in an era that is known. */
 type Again = (era: Era, signal: AbortSignal) => Promise<Opened>;
 
+/** ms between tries. */
+const firstPause = 250;
+const longestPause = 5000;
 /** Calls that may wait for a connection that is being opened again. */
 const maxWaiting = 1000;
 
@@ -54,7 +56,8 @@ export class ServerConnection implements Connection {
     this.#standing = new StandingRequest({
       server: target.settings.name,
       log: target.log,
-      open: (request, sink) => this.#channel?.listen(String(request.id), request, sink),
+      backoff: new Backoff(firstPause, longestPause),
+      open: (request, sink) => this.#channel?.conversation.listen(String(request.id), request, sink),
       notify: (message) => gate.notification(message),
     });
     this.#attach(opened.channel);
@@ -63,14 +66,14 @@ export class ServerConnection implements Connection {
 
   send(call: UpstreamCall): void {
     this.#subscriptions.note(call);
-    if (this.#channel !== undefined) this.#channel.peer.send(call);
+    if (this.#channel !== undefined) this.#channel.conversation.peer.send(call);
     else if (this.#over !== undefined) call.fail(this.#over);
     else this.#wait(call);
   }
 
   notify(method: string, params?: JsonObject): void {
     // The new era has no notifications of the client but `cancelled`, which the peer sends.
-    if (this.era === 'old') this.#channel?.peer.notify(method, params);
+    if (this.era === 'old') this.#channel?.conversation.peer.notify(method, params);
   }
 
   listen(filter: ListenFilter): void {
@@ -79,7 +82,7 @@ export class ServerConnection implements Connection {
 
   async close(): Promise<void> {
     this.#gate.shut();
-    this.#end(new CallFailure('gone', `server "${this.#target.settings.name}" was stopped`));
+    this.#end(stopped(this.#target.settings.name));
     const channel = this.#channel;
     this.#channel = undefined;
     await channel?.close();
@@ -110,7 +113,7 @@ export class ServerConnection implements Connection {
     const { signal } = this.#ended;
     const place = `server "${settings.name}"`;
     log.warn(`${place} ${why}; it is connected again`, { server: settings.name });
-    const backoff = new Backoff(250, 5000);
+    const backoff = new Backoff(firstPause, longestPause);
     const deadline = performance.now() + limits.reconnectFor;
     let last: Error = new Error(`${place} ${why}`);
     while (!signal.aborted && performance.now() < deadline) {
@@ -140,9 +143,9 @@ export class ServerConnection implements Connection {
     const { name } = this.#target.settings;
     this.#attach(channel);
     this.#target.log.info(`server "${name}" is connected again`, { server: name });
-    const again = this.era === 'old' ? this.#subscriptions.repeat(channel) : undefined;
+    const again = this.era === 'old' ? this.#subscriptions.repeat(channel.conversation) : undefined;
     if (this.era === 'new') this.#standing.resume();
-    for (const call of this.#waiting) if (!call.done) channel.peer.send(call);
+    for (const call of this.#waiting) if (!call.done) channel.conversation.peer.send(call);
     this.#waiting.clear();
     for (const [capability, method] of listNotices)
       if (isObject(this.info.capabilities[capability])) this.#announce({ jsonrpc: '2.0', method });

@@ -1,9 +1,6 @@
 // One server as it is configured, and made definite. How it is opened is in `open.ts`.
-import { createHash } from 'node:crypto';
-import { z } from 'plugboard';
-
-const maxHeaders = 64;
-const headerToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+import { basicAuthorization, credentialRedactor, hashOf, headerFaults, serverFields, z } from 'plugboard';
+import type { CommonSettings } from 'plugboard';
 
 /** Headers that the handshake itself sets. */
 const reservedHeaders = new Set([
@@ -28,62 +25,31 @@ export const entrySchema = z
       .record(z.string(), z.string())
       .default({})
       .describe('Headers sent with the handshake, such as Authorization'),
-    isolation: z
-      .enum(['shared', 'task', 'session'])
-      .default('task')
-      .describe('Who shares a connection: everybody, the sessions of one grant, or nobody'),
-    timeout: z.int().min(1).default(60_000).describe('ms without an answer or progress before a call fails'),
-    maxTimeout: z.int().min(1).default(600_000).describe('ms before a call fails, whatever progress says'),
-    era: z
-      .enum(['auto', 'old', 'new'])
-      .default('auto')
-      .describe('Protocol generation: `old` is 2024-11-05 to 2025-11-25, `new` is 2026-07-28; `auto` finds out'),
-    title: z.string().optional().describe('A name for people'),
-    disabled: z.boolean().default(false).describe('`true`: the entry is read and ignored'),
+    ...serverFields(),
   })
   .superRefine((entry, context) => {
     const fault = (key: string, message: string) => context.addIssue({ code: 'custom', path: [key], message });
     if (!URL.canParse(entry.url)) fault('url', 'is not a complete URL; write it as wss://host/path');
     else if (!/^wss?:$/.test(new URL(entry.url).protocol)) fault('url', 'must begin with ws:// or wss://');
     else if (new URL(entry.url).hash !== '') fault('url', 'must not have a #fragment');
-    for (const message of headerFaults(entry.headers)) fault('headers', message);
+    for (const message of headerFaults(entry.headers, isReserved)) fault('headers', message);
     if (entry.maxTimeout < entry.timeout) fault('maxTimeout', 'must not be smaller than `timeout`');
   });
 
 /** An entry after validation, with its defaults. */
 export type Entry = z.output<typeof entrySchema>;
 
-function* headerFaults(headers: Readonly<Record<string, string>>): Iterable<string> {
-  const entries = Object.entries(headers);
-  if (entries.length > maxHeaders) yield `at most ${maxHeaders} headers`;
-  for (const [name, value] of entries) {
-    if (!headerToken.test(name)) yield `${JSON.stringify(name)} is not a header name`;
-    else if (reservedHeaders.has(name.toLowerCase()) || /^sec-websocket-/i.test(name))
-      yield `\`${name}\` is set by the proxy; remove it`;
-    else if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
-      yield `the value of \`${name}\` holds characters that no header may hold (a line break?)`;
-  }
+function isReserved(name: string): boolean {
+  return reservedHeaders.has(name) || name.startsWith('sec-websocket-');
 }
 
 /** One server as this plugin works with it. */
-export interface ServerSettings {
-  readonly name: string;
-  readonly title: string | undefined;
-  readonly isolation: Entry['isolation'];
-  readonly timeout: number;
-  readonly maxTimeout: number;
-  readonly era: Entry['era'];
+export interface ServerSettings extends CommonSettings {
   /** What is dialled: without credentials and fragment. */
   readonly url: string;
   /** The address without query and credentials, for messages. */
   readonly shown: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Identifies the server for what is remembered of it: the same address, whatever its secrets are. */
-  readonly fingerprint: string;
-  /** Changes with every part of the definition. A hash. */
-  readonly definition: string;
-  /** Hides this server's secrets in text that it wrote. */
-  readonly redact: (text: string) => string;
 }
 
 /** Makes an entry definite. */
@@ -93,8 +59,7 @@ export function settingsOf(name: string, entry: Entry): ServerSettings {
   const secrets = [...Object.values(headers), decodeURIComponent(url.password), ...url.searchParams.values()];
   // Credentials in a URL are sent as what they are, a header, and never appear in a message.
   if (url.username !== '' && !Object.keys(headers).some((each) => each.toLowerCase() === 'authorization')) {
-    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    headers['authorization'] = `Basic ${Buffer.from(pair).toString('base64')}`;
+    headers['authorization'] = basicAuthorization(url);
   }
   url.username = '';
   url.password = '';
@@ -110,19 +75,8 @@ export function settingsOf(name: string, entry: Entry): ServerSettings {
     url: url.href,
     shown,
     headers,
-    fingerprint: hash([shown, Object.keys(headers)]),
-    definition: hash([entry]),
-    redact: redactor(secrets.flatMap((secret) => [secret, secret.replace(/^\w+ +/, '')])),
+    fingerprint: hashOf([shown, Object.keys(headers)]),
+    definition: hashOf([entry]),
+    redact: credentialRedactor(secrets),
   };
-}
-
-const shortestSecret = 6;
-
-function redactor(secrets: readonly string[]): (text: string) => string {
-  const known = [...new Set(secrets)].filter((secret) => secret.length >= shortestSecret);
-  return (text) => known.reduce((masked, secret) => masked.replaceAll(secret, '***'), text);
-}
-
-function hash(parts: unknown[]): string {
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32);
 }

@@ -1,25 +1,6 @@
 // Opens a server: connects, finds out its era, shakes hands; also again, when a connection has broken. Connections themselves: `connection.ts`.
-import {
-  EventGate,
-  initializeParams,
-  isPoliteRefusal,
-  ownEnvelope,
-  readDiscovery,
-  readInitialize,
-  WrongEra,
-} from 'plugboard';
-import type {
-  Connection,
-  ConnectionEvents,
-  Discovery,
-  Era,
-  LeaseKey,
-  Log,
-  RpcErrorBody,
-  RpcResponse,
-  ServerInfo,
-} from 'plugboard';
-import { Attempt } from './attempt.ts';
+import { Attempt, EventGate, isPoliteRefusal, notNew, unknownVersions, WrongEra } from 'plugboard';
+import type { Connection, ConnectionEvents, Era, LeaseKey, Log, RpcResponse, ServerInfo } from 'plugboard';
 import { Channel } from './channel.ts';
 import { ServerConnection } from './connection.ts';
 import type { ServerLimits } from './definition.ts';
@@ -52,17 +33,13 @@ export async function openServer(target: Target, events: ConnectionEvents, signa
   return new ServerConnection(target, gate, opened, again);
 }
 
-async function shakeHands(target: Target, gate: EventGate, era: Era | 'auto', signal: AbortSignal): Promise<Opened> {
-  const attempt = new Attempt(target.settings.name, target.limits.connectTimeout, signal);
-  try {
-    return await new Opening(target, gate, attempt).run(era);
-  } finally {
-    attempt.end();
-  }
+function shakeHands(target: Target, gate: EventGate, era: Era | 'auto', signal: AbortSignal): Promise<Opened> {
+  const { settings, limits } = target;
+  const option = 'connectTimeout of plugin "websocket"';
+  return Attempt.during({ server: settings.name, limit: limits.connectTimeout, outer: signal, option }, (attempt) =>
+    new Opening(target, gate, attempt).run(era),
+  );
 }
-
-/** What the answer to `server/discover` says; undefined: there was none in time. `gone`: the connection ended. */
-type ProbeOutcome = Exclude<Discovery, { kind: 'again' }> | { readonly kind: 'gone'; readonly error?: RpcErrorBody };
 
 class Opening {
   readonly #target: Target;
@@ -100,11 +77,11 @@ class Opening {
    */
   async #detect(): Promise<Opened> {
     const channel = await this.#connect();
-    const found = await this.#guard(channel, this.#discover(channel), this.#target.limits.probeTimeout);
+    const found = await this.#guard(channel, channel.conversation.discover(), this.#target.limits.probeTimeout);
     if (found?.kind === 'new') return { channel, era: 'new', info: found.info };
-    if (found?.kind === 'unknown') return this.#giveUp(channel, this.#unknown(found.versions));
+    if (found?.kind === 'unknown') return this.#giveUp(channel, unknownVersions(this.#name, found.versions));
     if (found?.kind === 'old' && isPoliteRefusal(found.error)) {
-      const asked = channel.ask('initialize', initializeParams(this.#target.key)).catch(() => undefined);
+      const asked = channel.conversation.initialize(this.#target.key).catch(() => undefined);
       const response = await this.#guard(channel, asked, this.#attempt.left / 2);
       if (response?.result !== undefined) return this.#initialized(channel, response);
     }
@@ -121,25 +98,19 @@ class Opening {
   async #fresh(era: Era): Promise<Opened> {
     const channel = await this.#connect();
     if (era === 'old') {
-      const asked = channel.ask('initialize', initializeParams(this.#target.key));
-      return this.#initialized(channel, (await this.#guard(channel, asked)) as RpcResponse);
+      const asked = channel.conversation.initialize(this.#target.key);
+      return this.#initialized(channel, await this.#guard(channel, asked));
     }
-    const found = await this.#guard(channel, this.#discover(channel));
-    if (found?.kind === 'new') return { channel, era, info: found.info };
-    if (found?.kind === 'unknown') return this.#giveUp(channel, this.#unknown(found.versions));
-    if (found?.kind === 'gone') return this.#giveUp(channel, new Error(await this.#why(channel)));
-    const { name } = this.#target.settings;
-    return this.#giveUp(
-      channel,
-      new WrongEra(`server "${name}" does not speak 2026-07-28; configure \`era: old\` or leave it out`),
-    );
+    const found = await this.#guard(channel, channel.conversation.discover());
+    if (found.kind === 'new') return { channel, era, info: found.info };
+    if (found.kind === 'unknown') return this.#giveUp(channel, unknownVersions(this.#name, found.versions));
+    if (found.kind === 'gone') return this.#giveUp(channel, new Error(await this.#why(channel)));
+    return this.#giveUp(channel, notNew(this.#name));
   }
 
   async #initialized(channel: Channel, response: RpcResponse): Promise<Opened> {
     try {
-      const info = readInitialize(this.#target.settings.name, response);
-      channel.peer.notify('notifications/initialized');
-      return { channel, era: 'old', info };
+      return { channel, era: 'old', info: channel.conversation.initialized(response) };
     } catch (error) {
       return this.#giveUp(channel, error as Error);
     }
@@ -149,20 +120,13 @@ class Opening {
     return Channel.open(this.#target, this.#gate, this.#attempt.signal);
   }
 
-  async #discover(channel: Channel): Promise<ProbeOutcome> {
-    try {
-      for (let asked = 0; ; asked += 1) {
-        const response = await channel.ask('server/discover', { _meta: ownEnvelope() });
-        const found = readDiscovery(this.#target.settings.name, response);
-        if (found.kind !== 'again') return found;
-        if (asked > 0) return { kind: 'old', error: response.error };
-      }
-    } catch {
-      return { kind: 'gone' };
-    }
+  get #name(): string {
+    return this.#target.settings.name;
   }
 
   /** Waits for something of a server, so many ms at most; when the attempt or the connection ends, the reason is thrown. */
+  async #guard<Value>(channel: Channel, promise: Promise<Value>): Promise<Value>;
+  async #guard<Value>(channel: Channel, promise: Promise<Value>, ms: number): Promise<Value | undefined>;
   async #guard<Value>(channel: Channel, promise: Promise<Value>, ms?: number): Promise<Value | undefined> {
     try {
       return await this.#attempt.race(promise, ms);
@@ -173,13 +137,7 @@ class Opening {
   }
 
   async #why(channel: Channel): Promise<string> {
-    const { name } = this.#target.settings;
-    return `server "${name}" ${await channel.ended} before it was ready; see its own log`;
-  }
-
-  #unknown(versions: string): Error {
-    const { name } = this.#target.settings;
-    return new Error(`server "${name}" speaks only protocol versions not known here (${versions}); update the proxy`);
+    return `server "${this.#name}" ${await channel.ended} before it was ready; see its own log`;
   }
 
   async #giveUp(channel: Channel, error: Error): Promise<never> {

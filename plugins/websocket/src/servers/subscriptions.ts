@@ -1,6 +1,5 @@
 // What an old-era server was asked for that lasts: resources to be told of, and the level of its log. Kept to be asked for again.
-import type { JsonObject, UpstreamCall } from 'plugboard';
-import type { Channel } from './channel.ts';
+import type { JsonObject, ServerConversation, UpstreamCall } from 'plugboard';
 
 /** ms that the server has to answer when it is asked again; then what may have been missed is announced in any case. */
 const patience = 30_000;
@@ -24,8 +23,8 @@ export class Subscriptions {
   }
 
   /** Asks for all of it on a new channel; resolves with the resources when the server has been told. */
-  async repeat(channel: Channel): Promise<readonly string[]> {
-    const ask = (method: string, params: JsonObject) => channel.ask(method, params).catch(() => undefined);
+  async repeat(conversation: ServerConversation): Promise<readonly string[]> {
+    const ask = (method: string, params: JsonObject) => conversation.ask(method, params).catch(() => undefined);
     const asked = [...this.#uris].map((uri) => ask('resources/subscribe', { uri }));
     if (this.#level !== undefined) asked.push(ask('logging/setLevel', { level: this.#level }));
     const giveUp = new Promise((resolve) => setTimeout(resolve, patience).unref());

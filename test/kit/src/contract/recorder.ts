@@ -52,6 +52,9 @@ export class Recorder {
     return {
       log: api.log,
       directory: api.directory,
+      get reserved() {
+        return api.reserved;
+      },
       signal: api.signal,
       get board() {
         useBoard();

@@ -1,6 +1,10 @@
 // Keeps one `subscriptions/listen` request open with the newest filter (2026-07-28, subscriptions). How a request travels is its carrier's business.
-import { Backoff, isNotification, isObject, metaKey, ownEnvelope, rpcCode } from 'plugboard';
-import type { JsonObject, ListenFilter, Log, RpcMessage, RpcNotification, RpcRequest } from 'plugboard';
+import type { ListenFilter } from '../connection.ts';
+import type { Log } from '../plugin.ts';
+import { isNotification, isObject, metaKey, rpcCode } from '../protocol/messages.ts';
+import type { JsonObject, RpcMessage, RpcNotification, RpcRequest } from '../protocol/messages.ts';
+import { Backoff } from './backoff.ts';
+import { ownEnvelope } from './handshake.ts';
 
 /** What the carrier of a listen request reports. */
 export interface ListenSink {
@@ -10,11 +14,13 @@ export interface ListenSink {
   ended(why: string, refused: boolean): void;
 }
 
-export interface ListenerInit {
+export interface StandingRequestInit {
   readonly server: string;
   readonly log: Log;
-  /** Sends the request; returns how to end it. */
-  open(request: RpcRequest, sink: ListenSink): () => void;
+  /** Waiting times after a break. */
+  readonly backoff?: Backoff;
+  /** Sends the request; returns how to end it. Undefined: it cannot be sent now; {@link StandingRequest.resume} is called when it can. */
+  open(request: RpcRequest, sink: ListenSink): (() => void) | undefined;
   /** A change notice, without its subscription id. */
   notify(message: RpcNotification): void;
 }
@@ -28,9 +34,9 @@ interface Subscription {
   readonly end: () => void;
 }
 
-export class Listener {
-  readonly #init: ListenerInit;
-  readonly #backoff = new Backoff();
+export class StandingRequest {
+  readonly #init: StandingRequestInit;
+  readonly #backoff: Backoff;
   #filter: ListenFilter = {};
   #current: Subscription | undefined;
   /** The one before, kept until the new one is acknowledged so that no notice is lost in between. */
@@ -40,14 +46,22 @@ export class Listener {
   #retry: NodeJS.Timeout | undefined;
   #closed = false;
 
-  constructor(init: ListenerInit) {
+  constructor(init: StandingRequestInit) {
     this.#init = init;
+    this.#backoff = init.backoff ?? new Backoff();
   }
 
   /** Replaces the filter. */
   set(filter: ListenFilter): void {
     if (this.#closed || JSON.stringify(filter) === JSON.stringify(this.#filter)) return;
     this.#filter = filter;
+    this.#backoff.reset();
+    this.#open();
+  }
+
+  /** There is a new channel: what was lost with the one before is opened again at once. */
+  resume(): void {
+    if (this.#closed || this.#current !== undefined) return;
     this.#backoff.reset();
     this.#open();
   }
@@ -84,7 +98,8 @@ export class Listener {
       message: (message) => this.#receive(id, message),
       ended: (why, refused) => this.#ended(id, why, refused),
     });
-    this.#current = { id, filter, end };
+    if (end !== undefined) this.#current = { id, filter, end };
+    else this.#gap = true;
   }
 
   #receive(id: string, message: RpcMessage): void {

@@ -1,51 +1,60 @@
-// What each message of a client leads to: at the board, in a session of the old era or by its envelope in the new one. No sockets here.
+// What each message of a client on a pipe or socket leads to: at the board, in a session of the old era or by its envelope in the new one. No streams here.
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Answer, claimsEnvelope, isRequestId, missingEnvelope, readEnvelope, rpcCode, sortMessage } from 'plugboard';
-import type { BoardApi, Envelope, Log, RequestId, RpcNotification, RpcRequest, RpcResponse, Session } from 'plugboard';
-import type { Outbox } from '../outbox.ts';
-import { isUnauthorized } from './admission.ts';
-import type { Admission } from './admission.ts';
-import { checkBatch } from './batch-check.ts';
-import { Batch, Call, tell } from './call.ts';
-import type { CallOwner } from './call.ts';
-import { Followed } from './followed.ts';
-import { Turns } from './turns.ts';
+import type { Envelope } from '../board-api.ts';
+import { isUnauthorized } from '../errors.ts';
+import { Answer } from '../protocol/answer.ts';
+import { isRequestId, rpcCode } from '../protocol/messages.ts';
+import type { RequestId, RpcNotification, RpcRequest, RpcResponse } from '../protocol/messages.ts';
+import type { Session } from '../session.ts';
+import { BatchAnswer, checkBatch, needsSession } from './batch.ts';
+import { ClientCall } from './client-call.ts';
+import type { CallOwner, ClientOutbox } from './client-call.ts';
+import { ClientCalls } from './client-calls.ts';
+import { ClientSessions } from './client-sessions.ts';
+import type { ClientSessionsInit } from './client-sessions.ts';
+import { claimsEnvelope, missingEnvelope, readEnvelope } from './envelope.ts';
+import { sortMessage } from './message.ts';
 
-export interface ConversationInit {
-  readonly board: BoardApi;
-  readonly admission: Admission;
-  readonly outbox: Outbox;
-  readonly log: Log;
-  /** Requests that are carried out at a time, and how many more may wait. */
+/** Whose turn it is, where not all requests of a client are carried out at once. */
+export interface CallTurns {
+  /** Runs `start` when it is the call's turn: at once, or when others are over. */
+  take(call: ClientCall, start: () => void): void;
+  /** A call is over, or is not wanted any more. */
+  leave(call: ClientCall): void;
+}
+
+export interface ClientConversationInit extends ClientSessionsInit {
+  readonly outbox: ClientOutbox;
+  /** Requests without an answer that the client may have. */
   readonly maxCalls: number;
-  readonly maxWaiting: number;
+  /** Left out: every request is carried out at once. */
+  readonly turns?: CallTurns;
+  /** What a client does to get another session, as the end of a sentence. */
+  readonly anew: string;
   /** The session is open, or was refused: what waited for it can be received. */
   ready(): void;
-  /** The board has ended a session, or refuses the credential by now. */
-  ended(session: Session | undefined): void;
+  /** The board has ended a session. */
+  ended?(session: Session): void;
+  /** The credential of the client is refused by now. */
+  unauthorized?(): void;
   /** Something came that is no message of the protocol. */
-  rubbish(): void;
+  rubbish?(): void;
 }
 
 /** All that one client says, and what is under way for it. */
-export class Conversation implements CallOwner {
-  readonly outbox: Outbox;
-  readonly #init: ConversationInit;
-  readonly #board: BoardApi;
-  readonly #turns: Turns;
-  readonly #calls = new Map<RequestId, Call>();
-  readonly #followed = new Followed((session) => this.#orphan(session));
-  #session: Session | undefined;
+export class ClientConversation implements CallOwner {
+  readonly outbox: ClientOutbox;
+  readonly #init: ClientConversationInit;
+  readonly #sessions: ClientSessions;
+  readonly #calls = new ClientCalls<ClientCall>();
   #opening = false;
   #spokeNew = false;
-  #ended = false;
   #idle: (() => void) | undefined;
 
-  constructor(init: ConversationInit) {
+  constructor(init: ClientConversationInit) {
     this.#init = init;
-    this.#board = init.board;
     this.outbox = init.outbox;
-    this.#turns = new Turns(init.maxCalls);
+    this.#sessions = new ClientSessions(init, (session, opened) => this.#orphan(session, opened));
   }
 
   /** True while `initialize` is under way: what follows must wait for its session. */
@@ -60,10 +69,10 @@ export class Conversation implements CallOwner {
 
   /** The session of the old era, as long as the board has not ended it. */
   get session(): Session | undefined {
-    return this.#session?.ended.signal.aborted === false ? this.#session : undefined;
+    return this.#sessions.current;
   }
 
-  /** One parsed message. */
+  /** One parsed message, or an array of them. */
   receive(value: unknown): void {
     if (Array.isArray(value)) {
       this.#receiveBatch(value);
@@ -74,7 +83,7 @@ export class Conversation implements CallOwner {
     else if (sorted.kind === 'notification') this.#notification(sorted.message);
     else if (sorted.kind === 'response') this.#response(sorted.message);
     else {
-      this.#init.rubbish();
+      this.#init.rubbish?.();
       this.refuse(sorted.id, `Invalid request: ${sorted.why}`);
     }
   }
@@ -84,45 +93,45 @@ export class Conversation implements CallOwner {
     this.outbox.write(Answer.error(code, text).encode(id));
   }
 
-  over(call: Call): void {
+  over(call: ClientCall): void {
     if (this.#calls.get(call.request.id) === call) this.#calls.delete(call.request.id);
-    this.#turns.leave(call);
+    this.#init.turns?.leave(call);
     if (this.#calls.size === 0) this.#idle?.();
   }
 
   /** The client has gone: nobody reads answers any more. */
   async vanish(reason: string): Promise<void> {
-    this.#ended = true;
-    for (const call of this.#calls.values()) call.cancel(reason);
-    await this.#closeSessions(reason);
+    this.#sessions.end();
+    for (const call of this.#calls.all()) call.cancel(reason);
+    await this.#sessions.close(reason);
   }
 
   /** Ends in good order: no new requests; those under way have `limit` ms to finish; what is left is answered with an error. */
   async finish(reason: string, limit: number): Promise<void> {
-    this.#ended = true;
-    for (const call of this.#calls.values()) if (call.standing) call.cancel(reason);
+    this.#sessions.end();
+    for (const call of this.#calls.all()) if (call.standing) call.cancel(reason);
     if (this.#calls.size > 0) {
       const giveUp = new AbortController();
       const idle = new Promise<void>((resolve) => (this.#idle = resolve));
       await Promise.race([idle, sleep(limit, undefined, { signal: giveUp.signal }).catch(() => {})]);
       giveUp.abort();
     }
-    for (const call of this.#calls.values()) call.abandon(reason, Answer.error(rpcCode.serverGone, reason));
-    await this.#closeSessions(reason);
+    for (const call of this.#calls.all()) call.abandon(reason, Answer.error(rpcCode.serverGone, reason));
+    await this.#sessions.close(reason);
   }
 
   #receiveBatch(values: readonly unknown[]): void {
-    const session = this.session;
-    if (session === undefined) return this.#refuseBatch('There is no session: send initialize first, by itself');
-    const checked = checkBatch(values, session, (id) => this.#calls.has(id));
+    const { session } = this;
+    if (session === undefined) return this.#refuseBatch(`${needsSession}: send initialize first, by itself`);
+    const checked = checkBatch(values, session, (id) => this.#calls.get(id) !== undefined);
     if (typeof checked === 'string') return this.#refuseBatch(checked);
     const { requests, messages } = checked;
     const refusal = requests.length === 0 ? undefined : this.#refusal(requests.length);
     if (refusal !== undefined) return this.refuse(undefined, refusal, rpcCode.serverGone);
-    const batch = new Batch(this.outbox, requests.length);
+    const batch = new BatchAnswer(requests.length, (answer) => this.outbox.write(answer));
     const calls = new Map(requests.map((request) => [request, this.#begin(request, 'old', batch)]));
     for (const each of messages) {
-      if (each.kind === 'request') this.#hand(calls.get(each.message) as Call, session);
+      if (each.kind === 'request') this.#hand(calls.get(each.message) as ClientCall, session);
       else if (each.kind === 'notification') this.#notification(each.message);
       else if (each.kind === 'response') this.#response(each.message);
     }
@@ -130,20 +139,20 @@ export class Conversation implements CallOwner {
   }
 
   #refuseBatch(why: string): void {
-    this.#init.rubbish();
+    this.#init.rubbish?.();
     this.refuse(undefined, why);
   }
 
   /** Why so many more requests cannot be taken. */
   #refusal(more: number): string | undefined {
-    if (this.#ended) return 'The proxy is stopping';
-    const { maxCalls, maxWaiting } = this.#init;
-    const most = maxCalls + maxWaiting;
-    return this.#calls.size + more > most ? `${most} requests are under way; wait for an answer` : undefined;
+    if (this.#sessions.ended) return 'The proxy is stopping';
+    const { maxCalls } = this.#init;
+    return this.#calls.size + more > maxCalls ? `${maxCalls} requests are under way; wait for an answer` : undefined;
   }
 
   #request(request: RpcRequest): void {
-    if (this.#calls.has(request.id)) return this.refuse(request.id, 'A request with this id is already under way');
+    if (this.#calls.get(request.id) !== undefined)
+      return this.refuse(request.id, 'A request with this id is already under way');
     const refusal = this.#refusal(1);
     if (refusal !== undefined) return this.refuse(request.id, refusal, rpcCode.serverGone);
     const envelope = claimsEnvelope(request.params) ? readEnvelope(request.params) : undefined;
@@ -152,7 +161,7 @@ export class Conversation implements CallOwner {
       return this.#initialize(request);
     if (envelope instanceof Answer) return this.outbox.write(envelope.encode(request.id));
     if (envelope !== undefined) return this.#requestOfNewEra(request, envelope);
-    const session = this.session;
+    const { session } = this;
     if (session !== undefined) return this.#hand(this.#begin(request, 'old'), session);
     // Before `initialize` a client may send pings (2025-11-25, lifecycle).
     if (request.method === 'ping') return this.outbox.write(Answer.result({}).encode(request.id));
@@ -165,22 +174,22 @@ export class Conversation implements CallOwner {
 
   #initialize(request: RpcRequest): void {
     if (this.session !== undefined || this.#opening)
-      return this.refuse(request.id, 'This connection is already initialized');
-    const { admission, log, ready } = this.#init;
+      return this.refuse(request.id, 'This client is already initialized');
+    const { board, admission, log, ready } = this.#init;
     const call = this.#begin(request, 'old');
     this.#opening = true;
     admission
       .open(request.params ?? {})
       .then(
         ({ session, result }) => {
-          if (this.#ended) return this.#board.close(session, 'the client has gone');
-          this.#session = session;
+          if (this.#sessions.ended) return board.close(session, 'the client has gone');
+          this.#sessions.keep(session);
           call.answer(Answer.result(result));
           session.outlet = (message) => {
             if ('id' in message) this.outbox.write(JSON.stringify(message));
-            else tell(this.outbox, message as RpcNotification);
+            else this.outbox.notify(message as RpcNotification);
           };
-          this.#followed.follow(session);
+          this.#sessions.follow(session);
           return undefined;
         },
         (error: unknown) => this.#failed(call, error),
@@ -195,104 +204,92 @@ export class Conversation implements CallOwner {
   #requestOfNewEra(request: RpcRequest, envelope: Envelope): void {
     this.#spokeNew = true;
     const call = this.#begin(request, 'new');
-    this.#turns.take(call, () =>
-      this.#withStateless(
-        (session) => this.#handNow(call, session, envelope),
-        (error) => this.#failed(call, error),
-      ),
+    if (this.#init.turns === undefined) this.#handByEnvelope(call, envelope);
+    else this.#init.turns.take(call, () => this.#handByEnvelope(call, envelope));
+  }
+
+  #handByEnvelope(call: ClientCall, envelope: Envelope): void {
+    this.#sessions.withStateless(
+      (session) => this.#handNow(call, session, envelope),
+      (error) => this.#failed(call, error),
     );
   }
 
-  /** Runs with the session that stands for this client in the new era, at once if it is there. */
-  #withStateless(run: (session: Session) => void, fail: (error: unknown) => void): void {
-    const remember = (session: Session): void => {
-      // One object stands for all connections of a grant: it is followed, but it is not this one's to close.
-      if (!this.#ended) this.#followed.follow(session);
-      run(session);
-    };
-    try {
-      const session = this.#init.admission.stateless();
-      if (session instanceof Promise) session.then(remember).catch(fail);
-      else remember(session);
-    } catch (error) {
-      fail(error);
-    }
-  }
-
-  #begin(request: RpcRequest, era: 'old' | 'new', batch?: Batch): Call {
-    const call = new Call(request, era, this, batch);
+  #begin(request: RpcRequest, era: 'old' | 'new', batch?: BatchAnswer): ClientCall {
+    const call = new ClientCall(request, era, this, batch);
     this.#calls.set(request.id, call);
     return call;
   }
 
-  #hand(call: Call, session: Session): void {
-    this.#turns.take(call, () => this.#handNow(call, session));
+  #hand(call: ClientCall, session: Session): void {
+    if (this.#init.turns === undefined) this.#handNow(call, session);
+    else this.#init.turns.take(call, () => this.#handNow(call, session));
   }
 
-  #handNow(call: Call, session: Session, envelope?: Envelope): void {
-    // Cancelled, or its session ended, while it waited.
+  #handNow(call: ClientCall, session: Session, envelope?: Envelope): void {
+    // Cancelled, or its session ended, while it waited for its turn or its session.
     if (call.done) return;
     try {
-      const handle = this.#board.handle(session, call.request, call, envelope);
+      const handle = this.#init.board.handle(session, call.request, call, envelope);
       if (!call.done) call.handle = handle;
     } catch (error) {
       this.#failed(call, error);
     }
   }
 
-  #failed(call: Call, error: unknown): void {
+  #failed(call: ClientCall, error: unknown): void {
     call.answer(this.#init.admission.explain(error));
-    if (isUnauthorized(error)) this.#init.ended(undefined);
+    if (isUnauthorized(error)) this.#init.unauthorized?.();
   }
 
   #notification(message: RpcNotification): void {
     const { log } = this.#init;
     const { method, params } = message;
     if (method === 'notifications/cancelled') return this.#cancelled(message);
-    const session = this.session;
+    const { session } = this;
     if (!claimsEnvelope(params)) {
       if (session === undefined) log.debug('a notification before the start of a session was dropped', { method });
-      else this.#attempt(() => this.#board.notify(session, message));
+      else this.#attempt(() => this.#init.board.notify(session, message));
       return undefined;
     }
     if (readEnvelope(params) instanceof Answer)
       return log.debug('a notification with a wrong envelope was dropped', { method });
-    this.#withStateless(
-      (ofGrant) => this.#board.notify(ofGrant, message),
+    this.#sessions.withStateless(
+      (ofGrant) => this.#init.board.notify(ofGrant, message),
       (error) => {
-        if (isUnauthorized(error)) this.#init.ended(undefined);
+        if (this.#init.unauthorized !== undefined && isUnauthorized(error)) this.#init.unauthorized();
         else log.error('a notification failed', { method, error });
       },
     );
     return undefined;
   }
 
-  /** In the new era the one who knows which call an id belongs to is this connection: the session is shared. */
+  /** In the new era the one who knows which call an id belongs to is this conversation: the session may be shared. */
   #cancelled(message: RpcNotification): void {
     const id = message.params?.['requestId'];
     const call = isRequestId(id) ? this.#calls.get(id) : undefined;
     // Nobody may cancel `initialize` (2025-11-25, cancellation).
     if (call === undefined || (call.era === 'old' && call.request.method === 'initialize')) return;
-    const session = this.session;
-    if (call.era === 'old' && session !== undefined) this.#attempt(() => this.#board.notify(session, message));
+    const { session } = this;
+    if (call.era === 'old' && session !== undefined) this.#attempt(() => this.#init.board.notify(session, message));
     const reason = message.params?.['reason'];
     call.cancel(typeof reason === 'string' ? reason : 'the client has cancelled');
   }
 
   #response(message: RpcResponse): void {
-    const session = this.session;
+    const { session } = this;
     if (session === undefined) this.#init.log.debug('a response to no request was dropped');
-    else this.#attempt(() => this.#board.deliver(session, message));
+    else this.#attempt(() => this.#init.board.deliver(session, message));
   }
 
   /** The board has ended a session: it answers none of its requests any more. */
-  #orphan(session: Session): void {
-    if (this.#ended) return;
-    if (session === this.#session) {
-      const answer = Answer.error(rpcCode.serverGone, 'The session was ended by the proxy; connect again');
-      for (const call of this.#calls.values()) if (call.era === 'old') call.answer(answer);
+  #orphan(session: Session, opened: boolean): void {
+    if (opened) {
+      const text = `The session was ended by the proxy; ${this.#init.anew}`;
+      const answer = Answer.error(rpcCode.serverGone, text);
+      for (const call of this.#calls.all()) if (call.era === 'old') call.answer(answer);
     }
-    this.#init.ended(session);
+    this.#init.ended?.(session);
   }
 
   #attempt(run: () => void): void {
@@ -300,18 +297,6 @@ export class Conversation implements CallOwner {
       run();
     } catch (error) {
       this.#init.log.error('a message of the client failed', { error });
-    }
-  }
-
-  async #closeSessions(reason: string): Promise<void> {
-    const session = this.#session;
-    this.#session = undefined;
-    this.#followed.stop();
-    if (session === undefined) return;
-    try {
-      await this.#board.close(session, reason);
-    } catch (error) {
-      this.#init.log.error('a session did not end cleanly', { session: session.id, error });
     }
   }
 }

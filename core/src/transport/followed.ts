@@ -1,5 +1,5 @@
-// Sessions whose end one connection wants to hear of. A session may be shared by many connections, so nothing is left on it.
-import type { Session } from 'plugboard';
+// Sessions whose end one client's connection wants to hear of. A session may be shared by many connections, so nothing is left on it.
+import type { Session } from '../session.ts';
 
 export class Followed {
   readonly #over: (session: Session) => void;
@@ -23,6 +23,11 @@ export class Followed {
     }
     this.#listeners.set(session, listener);
     signal.addEventListener('abort', listener, { once: true });
+  }
+
+  /** Those that have not ended. */
+  get sessions(): Session[] {
+    return [...this.#listeners.keys()];
   }
 
   /** Hears of nothing any more. */

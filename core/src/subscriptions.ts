@@ -1,0 +1,143 @@
+// Subscriptions to resources: the servers asked to tell of changes, for sessions and for streams. Who hears of a change: `listeners.ts`.
+import type { Exchange } from './exchange.ts';
+import { failureAnswer } from './forward.ts';
+import type { Listener, Listeners } from './listeners.ts';
+import { Answer } from './protocol/answer.ts';
+import { rpcCode } from './protocol/messages.ts';
+import { unknownResource } from './resource-routes.ts';
+import type { ResourceRoutes } from './resource-routes.ts';
+import type { Server } from './server.ts';
+import type { Servers } from './servers.ts';
+import type { SubscribedUris } from './session.ts';
+import type { Caller } from './upstream-call.ts';
+
+/** URIs that one session may subscribe to. */
+const mostUris = 1000;
+
+export interface SubscriptionParts {
+  readonly servers: Servers;
+  readonly listeners: Listeners;
+  readonly routes: ResourceRoutes;
+  readonly report: (error: unknown) => void;
+}
+
+/** Begins and ends subscriptions. A URI is remembered with the server that it was found at, and no other server is told of it. */
+export class Subscriptions {
+  readonly #parts: SubscriptionParts;
+
+  constructor(parts: SubscriptionParts) {
+    this.#parts = parts;
+  }
+
+  /** Answers `resources/subscribe` (old era); with the server's own refusal where it refuses. */
+  async subscribe(exchange: Exchange): Promise<Answer> {
+    const { subscriptions } = exchange.session;
+    const uri = exchange.request.params?.['uri'];
+    const server = typeof uri === 'string' ? await this.#serverOf(exchange, uri) : undefined;
+    if (typeof uri !== 'string' || server === undefined) return unknownResource(String(uri), exchange);
+    if (subscriptions.size >= mostUris && !subscriptions.has(uri))
+      return Answer.error(rpcCode.invalidRequest, `at most ${mostUris} subscriptions in one session`);
+    // A session that has ended meanwhile would never give it back.
+    if (exchange.cancelled) return Answer.error(rpcCode.invalidRequest, 'the client has cancelled');
+    const refusal = await this.#begin(exchange, server, uri, subscriptions);
+    if (server.era === 'new') this.#tellNewServers();
+    return refusal ?? Answer.result({});
+  }
+
+  /** Answers `resources/unsubscribe` (old era). What was subscribed to is given back even if the grant does not see it any more. */
+  async unsubscribe(exchange: Exchange): Promise<Answer> {
+    const { session, caller, request } = exchange;
+    const uri = String(request.params?.['uri']);
+    const name = session.subscriptions.get(uri);
+    if (name === undefined)
+      return (await this.#serverOf(exchange, uri)) === undefined ? unknownResource(uri, exchange) : Answer.result({});
+    session.subscriptions.delete(uri);
+    const server = this.#parts.servers.find(name, session.grant);
+    if (server !== undefined) stop(server, uri, session.subscriptions, caller);
+    if (server?.era === 'new') this.#tellNewServers();
+    return Answer.result({});
+  }
+
+  /**
+   * Makes the servers of some URIs tell a stream of their changes; resolves when each has been asked and has answered. Then the ear has
+   * those that are watched: URIs that nobody serves, or whose server refuses or is down, are left out and keep no other from being watched.
+   */
+  async watch(exchange: Exchange, uris: ReadonlySet<string>, ear: Listener): Promise<void> {
+    const found: (readonly [string, Server])[] = [];
+    for (const uri of uris) {
+      const server = await this.#serverOf(exchange, uri);
+      if (server !== undefined) found.push([uri, server]);
+    }
+    if (!this.#parts.listeners.has(ear)) return;
+    await Promise.all(
+      found.map(([uri, server]) =>
+        this.#begin(exchange, server, uri, ear.uris).catch((error: unknown) => {
+          ear.uris.delete(uri);
+          this.#parts.report(error);
+        }),
+      ),
+    );
+    if (found.some(([, server]) => server.era === 'new')) this.#tellNewServers();
+  }
+
+  /** Gives back all that an ear has been subscribed to. It is no listener any more. */
+  release({ session, uris }: Listener, caller: Caller): void {
+    if (uris.size === 0) return;
+    const given = [...uris];
+    uris.clear();
+    for (const [uri, name] of given) {
+      const server = this.#parts.servers.find(name, session.grant);
+      if (server !== undefined) stop(server, uri, uris, caller);
+    }
+    this.#tellNewServers();
+  }
+
+  async #serverOf({ view, session }: Exchange, uri: string): Promise<Server | undefined> {
+    const name = await this.#parts.routes.serverOf(view, uri);
+    return name === undefined ? undefined : this.#parts.servers.find(name, session.grant);
+  }
+
+  /** Subscribes to one URI for whoever keeps the given ones; resolves with the answer that says why not, if there is one. */
+  async #begin(
+    { session, caller }: Exchange,
+    server: Server,
+    uri: string,
+    subscriber: SubscribedUris,
+  ): Promise<Answer | undefined> {
+    // Noted before the server is asked: it may tell of a change together with its answer.
+    subscriber.set(uri, server.name);
+    try {
+      const lease = await server.lease(session, caller);
+      if (!subscriber.has(uri)) return undefined;
+      // A new-era server is told all its URIs together, and does not answer.
+      if (lease.connection.era === 'new') return undefined;
+      const answer = await lease.subscribe(uri, subscriber, caller);
+      if (answer.failed) subscriber.delete(uri);
+      // Whoever asked may be gone by now, or have thought better of it.
+      else if (!subscriber.has(uri)) stop(server, uri, subscriber, caller);
+      return answer.failed ? answer : undefined;
+    } catch (failure) {
+      subscriber.delete(uri);
+      return failureAnswer(failure, server.name);
+    }
+  }
+
+  /** Tells each new-era server which of its resources anybody wants to hear of. */
+  #tellNewServers(): void {
+    const { servers, listeners } = this.#parts;
+    const wanted = new Map<Server, Set<string>>();
+    for (const server of servers.everywhere()) if (server.era === 'new') wanted.set(server, new Set());
+    for (const { session, uris } of listeners.all()) {
+      for (const [uri, name] of uris) {
+        const server = servers.find(name, session.grant);
+        if (server !== undefined) wanted.get(server)?.add(uri);
+      }
+    }
+    for (const [server, uris] of wanted) server.watchResources([...uris]);
+  }
+}
+
+/** Ends a subscription at whichever connection of an old-era server has it. None is opened for that. */
+function stop(server: Server, uri: string, subscriber: SubscribedUris, caller: Caller): void {
+  for (const lease of server.leases.open()) lease.unsubscribe(uri, subscriber, caller);
+}

@@ -1,0 +1,155 @@
+// Subscriptions to resources: at the server that has them and no other, given back by whoever leaves, refused where the server refuses.
+import test from 'ava';
+import { Answer } from '../src/index.ts';
+import { HandServer, ready, startHost, TestClient, until } from './support.ts';
+
+const grants = {
+  alice: { token: 'alice-secret-token-1', tools: { allow: ['a:*', 's:*'] } },
+  bob: { token: 'bob-secret-token-001', tools: { allow: ['b:*', 's:*'] } },
+};
+
+const listing = (...uris: string[]) => ({
+  'resources/list': { resources: uris.map((uri) => ({ uri, name: uri })) },
+});
+
+const lists = { tools: { listChanged: true } };
+
+async function start(t: { teardown(done: () => unknown): void }, servers: readonly HandServer[], config = {}) {
+  const started = await startHost(
+    servers.map(({ plugin }) => plugin),
+    config,
+  );
+  t.teardown(() => started.host.stop());
+  await ready(started.board);
+  return started.board;
+}
+
+test('a new-era server is told of its own resources only, and that nobody wants them any more', async (t) => {
+  const a = new HandServer({ name: 'a', era: 'new', lists: listing('x://a') });
+  const b = new HandServer({ name: 'b', era: 'new', lists: listing('x://b'), capabilities: lists });
+  const board = await start(t, [a, b], { grants });
+  const alice = await TestClient.old(board, board.grants.get('alice'));
+  const bob = await TestClient.new(board, board.grants.get('bob'));
+  t.deepEqual((await alice.request('resources/subscribe', { uri: 'x://a' })).response.result, {});
+  const stream = bob.listen({ resourceSubscriptions: ['x://a', 'x://b'] });
+  await until(() => stream.heard.length > 0);
+  t.like(stream.heard[0], { params: { notifications: { resourceSubscriptions: ['x://b'] } } });
+  t.deepEqual(a.filters, [{ resourceSubscriptions: ['x://a'] }]);
+  t.deepEqual(b.filters, [{ toolsListChanged: true }, { toolsListChanged: true, resourceSubscriptions: ['x://b'] }]);
+  a.updated('x://b');
+  b.updated('x://a');
+  b.updated('x://b');
+  a.updated('x://a');
+  await until(() => alice.heard.length > 0);
+  t.deepEqual(
+    stream.heard.map(({ params }) => params?.['uri']),
+    [undefined, 'x://b'],
+  );
+  t.deepEqual(
+    alice.heard.map((message) => 'params' in message && message.params?.['uri']),
+    ['x://a'],
+  );
+  await board.close(alice.session, 'done');
+  stream.leave();
+  t.deepEqual(a.filters.at(-1), {});
+  t.deepEqual(b.filters.at(-1), { toolsListChanged: true });
+});
+
+test('a subscription that the server refuses, or that cannot reach it, is refused with its reason', async (t) => {
+  const full = new HandServer({ name: 'full', lists: listing('x://full') });
+  full.answer = () => Answer.error(-32600, 'no more watchers');
+  const down = new HandServer({ name: 'down', lists: listing('x://down') });
+  down.opening = () => Promise.reject(new Error('no such database'));
+  const { host, board, lines } = await startHost([full.plugin, down.plugin]);
+  t.teardown(() => host.stop());
+  await ready(board);
+  const client = await TestClient.old(board);
+  const subscribe = async (uri: string) => (await client.request('resources/subscribe', { uri })).response;
+  t.deepEqual((await subscribe('x://full')).error, { code: -32600, message: 'no more watchers' });
+  t.like((await subscribe('x://down')).error, { code: -32000 });
+  t.regex((await subscribe('x://down')).error?.message ?? '', /"down" could not be started: no such database/);
+  t.is(client.session.subscriptions.size, 0);
+  t.deepEqual(
+    lines.filter((line) => line.startsWith('error')),
+    [],
+    'a server’s trouble is reported as ours',
+  );
+  // The next one asks the server anew.
+  full.answer = () => Answer.result({});
+  t.deepEqual((await subscribe('x://full')).result, {});
+  full.updated('x://full');
+  await until(() => client.heard.length > 0);
+});
+
+test('a stream watches what can be watched, is told which, and hears nothing before', async (t) => {
+  const live = new HandServer({ name: 'live', lists: listing('x://live', 'x://refused') });
+  live.answer = ({ method, params }) => {
+    if (method !== 'resources/subscribe') return Answer.result({});
+    if (params?.['uri'] === 'x://refused') return Answer.error(-32600, 'no');
+    live.updated('x://live');
+    return Answer.result({});
+  };
+  const down = new HandServer({ name: 'down', lists: listing('x://down') });
+  down.opening = () => Promise.reject(new Error('no such database'));
+  const board = await start(t, [live, down]);
+  const client = await TestClient.new(board);
+  const stream = client.listen({ resourceSubscriptions: ['x://down', 'x://nobody', 'x://refused', 'x://live'] });
+  await until(() => stream.heard.length > 1);
+  t.like(stream.heard[0], {
+    method: 'notifications/subscriptions/acknowledged',
+    params: { notifications: { resourceSubscriptions: ['x://live'] } },
+  });
+  t.like(stream.heard[1], { method: 'notifications/resources/updated', params: { uri: 'x://live' } });
+  t.is(stream.answers.length, 0);
+  const nothing = client.listen({ resourceSubscriptions: ['x://down'] });
+  await until(() => nothing.answers.length > 0);
+  t.like(nothing.heard, [{ params: { notifications: {} } }]);
+});
+
+test('who leaves while a server is being opened is forgotten, client or session', async (t) => {
+  const slow = new HandServer({ name: 's', lists: listing('x://s') });
+  let open!: () => void;
+  slow.opening = () => new Promise<void>((resolve) => (open = resolve));
+  const board = await start(t, [slow], { grants });
+  const notifications = { toolsListChanged: true, resourceSubscriptions: ['x://s'] };
+  for (const leave of ['client', 'session', 'neither']) {
+    // A grant each: its connection is opened anew.
+    const grant = { id: `grant:${leave}`, tools: { allow: ['*'], deny: [] } };
+    const client = await TestClient.new(board, grant);
+    const stream = client.listen(notifications);
+    await until(() => (open as unknown) !== undefined);
+    if (leave === 'client') stream.leave();
+    if (leave === 'session') await board.close(client.session, 'idle');
+    t.is(stream.answers.length, leave === 'session' ? 1 : 0);
+    open();
+    open = undefined as never;
+    if (leave === 'neither') {
+      await until(() => stream.heard.length > 0);
+      t.deepEqual(slow.uris('resources/subscribe'), ['x://s']);
+      await board.close(client.session, 'idle');
+    } else {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      t.deepEqual(slow.uris('resources/subscribe'), [], `${leave}: the server was asked for nobody`);
+    }
+    slow.updated('x://s');
+    t.true(stream.heard.every(({ method }) => method !== 'notifications/resources/updated'));
+    board.grantChanged({ ...grant, tools: { allow: [], deny: [] } });
+  }
+  t.deepEqual(slow.uris('resources/unsubscribe'), ['x://s']);
+});
+
+test('what a session subscribed to at a shared server is given back when it ends; another’s stays', async (t) => {
+  const server = new HandServer({ name: 's', isolation: 'shared', lists: listing('x://one', 'x://two') });
+  const board = await start(t, [server], { grants });
+  const alice = await TestClient.old(board, board.grants.get('alice'));
+  const bob = await TestClient.old(board, board.grants.get('bob'));
+  for (const uri of ['x://one', 'x://two']) await alice.request('resources/subscribe', { uri });
+  await bob.request('resources/subscribe', { uri: 'x://one' });
+  t.deepEqual(server.uris('resources/subscribe'), ['x://one', 'x://two']);
+  await board.close(alice.session, 'done');
+  t.deepEqual(server.uris('resources/unsubscribe'), ['x://two']);
+  server.updated('x://one');
+  t.is(bob.heard.length, 1);
+  await bob.request('resources/unsubscribe', { uri: 'x://one' });
+  t.deepEqual(server.uris('resources/unsubscribe'), ['x://two', 'x://one']);
+});
