@@ -1,4 +1,5 @@
 // Every error that Plugboard shows a person: its code, what it says, and what to do now. `docs/errors.md` lists the same table.
+import { describeFileFailure } from './file-failure.ts';
 import type { Answer } from './protocol/answer.ts';
 
 /** Code → what to do now. The text that says who and where is given at the place of the error. */
@@ -8,7 +9,10 @@ export const hints = {
   CONFIG_INVALID: 'correct the key named; docs/configuration.md lists all of them',
   CONFIG_REFERENCE: 'set the environment variable, or create the file, that the reference names',
   CONFIG_EXISTS: 'edit the file, or name another one with --config FILE',
-  USAGE: 'see `plugboard --help`, or `plugboard COMMAND --help`',
+  FILE_FAILED:
+    'give this user the right to that place, or name another one: --config FILE, --out FOLDER, or a folder of the plugin’s options',
+  INPUT_INVALID: 'correct the file, or name another one: `plugboard COMMAND --help` says what it may hold',
+  USAGE: 'see `plugboard COMMAND --help`; `plugboard help` lists all commands',
   LOCK_INVALID: 'restore plugboard.lock from your repository, or delete it and approve what it held once more',
   NPM_MISSING: 'install npm: it comes with Node',
   INSTALL_FAILED: 'see the reason above; nothing has been changed',
@@ -25,8 +29,10 @@ export const hints = {
   NOT_RUNNING: 'start the proxy with `plugboard up`, or name its file with --config FILE',
   TOOL_UNKNOWN: 'see `plugboard tools` for the tools of this caller',
   REQUEST_FAILED: 'the message says why; the log of the proxy may say more',
+  CANCELLED: 'nothing more is awaited; what the tool had begun may have been done all the same',
   UNAUTHORIZED: 'send a valid token: Authorization: Bearer …',
-  CANNOT_LISTEN: 'give another port with `--port N` or the option `port`, or end what listens there',
+  CANNOT_LISTEN:
+    'choose a free port (`--port N`, or the option `port`) or an address of this machine (the option `host`), or end what listens there',
   REFUSED_BIND: 'configure `grants` (or a plugin that authenticates), or bind to 127.0.0.1',
   TOOL_FAILED: 'the tool answered with an error; its text is above',
 } as const;
@@ -51,7 +57,7 @@ export class PluginError extends PlugboardError {
   readonly hook: string;
   readonly request: string | undefined;
   constructor(plugin: string, hook: string, cause: unknown, request?: string) {
-    const why = cause instanceof Error ? cause.message : String(cause);
+    const why = describeFileFailure(cause) ?? (cause instanceof Error ? cause.message : String(cause));
     super(
       'PLUGIN_FAILED',
       `plugin "${plugin}" failed in ${hook}${request === undefined ? '' : ` during ${request}`}: ${why}`,

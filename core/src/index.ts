@@ -27,6 +27,7 @@ export type { LinkedAbort } from './linked-abort.ts';
 export { Attempt } from './transport/attempt.ts';
 export type { AttemptInit } from './transport/attempt.ts';
 export { Backoff } from './transport/backoff.ts';
+export { cannotListen } from './transport/cannot-listen.ts';
 export type { ClientCall, ClientOutbox } from './transport/client-call.ts';
 export { ClientConversation } from './transport/client-conversation.ts';
 export type { CallTurns, ClientConversationInit } from './transport/client-conversation.ts';

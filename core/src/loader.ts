@@ -108,7 +108,7 @@ function entryOfPackage(name: string, key: string, directory: string): Entry {
   const tried = looked.length === 0 ? `no node_modules above ${directory}` : `looked in ${looked.join(', ')}`;
   throw new PlugboardError(
     'PLUGIN_NOT_FOUND',
-    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: plugboard add ${key}`,
+    `plugin "${key}": package ${name} is not installed (${tried}${meant}); try: \`plugboard add ${key}\``,
   );
 }
 

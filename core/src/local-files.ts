@@ -22,10 +22,10 @@ export interface RunReport {
   /** Of the configuration and the lock file that were looked at last; see {@link versionOfConfiguration}. */
   readonly version: string;
   readonly state: 'applied' | 'refused';
+  /** Where it listens, e.g. `http://127.0.0.1:8807/mcp`; undefined without HTTP. */
+  readonly url?: string | undefined;
   /** Entry files of the plugins that run. */
   readonly uses: readonly string[];
-  /** Where it serves MCP over HTTP. */
-  readonly url?: string | undefined;
   /** Why it was refused. */
   readonly error?: string | undefined;
 }

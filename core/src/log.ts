@@ -3,6 +3,7 @@ import type { LogLine, LogQuery } from './host-control.ts';
 import { LogMemory } from './log-memory.ts';
 import type { Log } from './plugin.ts';
 import { Masker, shorten } from './masking.ts';
+import { oneLine } from './plain-text.ts';
 import { isObject } from './protocol/messages.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error' | 'silent';
@@ -172,7 +173,7 @@ function formatPretty({ level, time, scope, message, fields }: Line, colours: bo
     paint(90, formatTime(time)),
     paint(colourOf[level], level.padEnd(5)),
     paint(1, scope),
-    oneLine(message),
+    harmless(message),
     ...extra,
   ];
   return parts.join(' ');
@@ -181,7 +182,7 @@ function formatPretty({ level, time, scope, message, fields }: Line, colours: bo
 function formatField(value: unknown): string {
   if (typeof value === 'object' && value !== null && 'stack' in value && 'message' in value)
     return JSON.stringify(value.message);
-  return oneLine(
+  return harmless(
     typeof value === 'string' && /^[\w./:@*-]+$/.test(value) ? value : (JSON.stringify(value) ?? String(value)),
   );
 }
@@ -193,9 +194,8 @@ function formatTime(time: number): string {
 }
 
 /** Control characters could forge lines and move the cursor; what servers write ends up here. */
-function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return text.replace(/\r?\n\s*/g, ' ⏎ ').replace(/[\u0000-\u001f\u007f-\u009f]/g, '�');
+function harmless(text: string): string {
+  return oneLine(text, ' ⏎ ', '�');
 }
 
 /** Names that a line uses itself. */

@@ -17,7 +17,8 @@ export async function replaceFile(file: string, text: string, mode = 0o600): Pro
     }
     await rename(temporary, file);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
+    await rm(temporary, { force: true }).catch(() => {});
+    // The temporary file is nothing that anybody knows.
+    throw error instanceof Error ? Object.assign(error, { syscall: 'write', path: file }) : error;
   }
 }

@@ -33,7 +33,7 @@ export interface ServerEvents {
   changed(server: Server, kinds: ReadonlySet<ListKind>): void;
   /** A notification that belongs to no call. `lease` is undefined for the catalogue connection. */
   notification(server: Server, lease: Lease | undefined, message: RpcNotification): void;
-  log(server: Server, level: 'info' | 'warn' | 'error', message: string): void;
+  log(server: Server, level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
 }
 
 const backoff = { first: 250, most: 30_000, healthyAfter: 10_000 };
@@ -74,6 +74,8 @@ export class Server implements LeaseOwner {
   #catalogue: Catalogue;
   readonly #variants = new Variants((connection) => this.#variantOf(connection));
   #failures = 0;
+  /** The reason that was logged last. */
+  #told: string | undefined;
   readonly #waiting = new Set<() => void>();
   #settled: Promise<void>;
   #settle!: () => void;
@@ -185,26 +187,28 @@ export class Server implements LeaseOwner {
     const { signal } = this.#ended;
     while (!signal.aborted) {
       const started = Date.now();
-      const closed = deferred<Error>();
-      try {
-        await this.#gate.run(() => this.#connect(closed.resolve));
-        this.state = 'ready';
-        this.reason = undefined;
-        this.#detail = undefined;
-        this.#failures = 0;
-        this.#settle();
-        for (const wake of this.#waiting) wake();
-        this.#events.changed(this, new Set(listKinds));
-        this.#fail(await closed.promise);
-      } catch (error) {
-        this.#fail(error);
-      }
-      if (signal.aborted) return;
+      const failure = await this.#runOnce().catch((error: unknown) => error);
       if (Date.now() - started > backoff.healthyAfter) wait = backoff.first;
+      this.#fail(failure, wait);
+      if (signal.aborted) return;
       await sleep(wait, signal);
       wait = Math.min(wait * 2, backoff.most);
       this.restarts += 1;
     }
+  }
+
+  /** Starts it; resolves with the reason when it has ended, and rejects when it has never been ready. */
+  async #runOnce(): Promise<Error> {
+    const closed = deferred<Error>();
+    await this.#gate.run(() => this.#connect(closed.resolve));
+    this.state = 'ready';
+    this.reason = undefined;
+    this.#detail = undefined;
+    this.#failures = 0;
+    this.#settle();
+    for (const wake of this.#waiting) wake();
+    this.#events.changed(this, new Set(listKinds));
+    return await closed.promise;
   }
 
   async #connect(closed: (reason: Error) => void): Promise<void> {
@@ -237,7 +241,8 @@ export class Server implements LeaseOwner {
     this.#listen(connection);
   }
 
-  #fail(error: unknown): void {
+  /** `wait`: ms until it is tried again. */
+  #fail(error: unknown, wait: number): void {
     this.#catalogue = this.catalogue;
     this.#live?.stop();
     this.#live = undefined;
@@ -245,11 +250,22 @@ export class Server implements LeaseOwner {
     if (this.state === 'stopped') return;
     this.leases.dropShared();
     this.state = 'failed';
-    this.reason = error instanceof Error ? error.message : String(error);
+    this.reason = this.#reasonOf(error);
     this.#detail = detailOf(error);
-    this.warn(`server "${this.name}" is down: ${this.reason}; it is started again`);
+    // The same again and again would bury everything else in the log.
+    const level = this.#failures > 1 && this.reason === this.#told ? 'debug' : 'warn';
+    this.#told = this.reason;
+    const next = `it is tried again in ${wait / 1000} s, then less and less often`;
+    this.#events.log(this, level, `server "${this.name}" is down: ${this.reason}; ${next}`);
     this.#settle();
     this.#events.changed(this, new Set());
+  }
+
+  /** Why it is down; without its name, which stands in front wherever this is shown. */
+  #reasonOf(error: unknown): string {
+    const text = error instanceof Error ? error.message : String(error);
+    const name = `server "${this.name}" `;
+    return text.startsWith(name) ? text.slice(name.length) : text;
   }
 
   #unsettled(): Promise<void> {

@@ -66,7 +66,7 @@ test('commands that need a configuration say so; names that nobody installed are
   const unknown = await run(['update', 'nosuch']);
   t.is(unknown.code, exitCodes.usage);
   t.regex(unknown.stderr, /has no installed plugin "nosuch"/);
-  t.regex((await run(['update', 'http'])).stderr, /was not installed by `plugboard add`/);
+  t.regex((await run(['update', 'http'])).stderr, /was not installed by `node \S+ add`/);
   t.is((await run(['update'])).code, exitCodes.ok);
 });
 

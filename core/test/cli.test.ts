@@ -1,12 +1,7 @@
 // The command line from outside: real processes, a real proxy with the real HTTP transport, and what they print.
 import test from 'ava';
 import type { Command } from 'commander';
-import type { ExecutionContext } from 'ava';
-import { spawn } from 'node:child_process';
-import type { ChildProcessWithoutNullStreams } from 'node:child_process';
-import { createServer } from 'node:http';
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Console } from '../src/cli/console.ts';
@@ -14,146 +9,10 @@ import { exitCodes } from '../src/cli/exit-codes.ts';
 import { buildProgram } from '../src/cli/program.ts';
 import { isObject } from '../src/protocol/messages.ts';
 import type { JsonObject } from '../src/protocol/messages.ts';
+import { demo, finish, folder, listening, main, openConfig, plugboard, running, start } from './cli-support.ts';
+import type { Result } from './cli-support.ts';
 
-const main = fileURLToPath(new URL('../src/cli/main.js', import.meta.url));
-const core = new URL('../src/index.js', import.meta.url).href;
 const root = fileURLToPath(new URL('../../../', import.meta.url));
-
-interface Result {
-  readonly code: number | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-interface RunOptions {
-  readonly cwd: string;
-  readonly env?: Record<string, string>;
-  readonly input?: string;
-}
-
-function start(
-  args: readonly string[],
-  { cwd, env = {} }: RunOptions,
-  command = process.execPath,
-): ChildProcessWithoutNullStreams {
-  const own = { PATH: process.env['PATH'] ?? '', HOME: cwd, ...env };
-  return spawn(command, command === process.execPath ? [main, ...args] : args, { cwd, env: own });
-}
-
-async function finish(child: ChildProcessWithoutNullStreams, input = ''): Promise<Result> {
-  let stdout = '';
-  let stderr = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout += text));
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr += text));
-  child.stdin.on('error', () => {}).end(input);
-  const code = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  return { code, stdout, stderr };
-}
-
-const plugboard = (args: readonly string[], options: RunOptions) => finish(start(args, options), options.input);
-
-async function folder(t: ExecutionContext, files: Record<string, string> = {}): Promise<string> {
-  // A start takes half a second, and all tests of this file start several processes at once.
-  t.timeout(180_000);
-  const made = await mkdtemp(path.join(tmpdir(), 'plugboard-cli-'));
-  t.teardown(() => rm(made, { recursive: true, force: true }));
-  for (const [name, text] of Object.entries(files)) await writeFile(path.join(made, name), text);
-  return made;
-}
-
-/** A running `plugboard up --json`. */
-class Proxy {
-  readonly child: ChildProcessWithoutNullStreams;
-  readonly events: JsonObject[] = [];
-  stderr = '';
-  readonly ended: Promise<number | null>;
-  #changed: () => void = () => {};
-
-  constructor(t: ExecutionContext, args: readonly string[], options: RunOptions) {
-    this.child = start(['up', '--json', ...args], options);
-    let rest = '';
-    this.child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) this.events.push(JSON.parse(line) as JsonObject);
-      this.#changed();
-    });
-    this.child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      this.stderr += text;
-      this.#changed();
-    });
-    this.ended = new Promise((resolve) => {
-      this.child.on('close', (code) => {
-        resolve(code);
-        this.#changed();
-      });
-    });
-    t.teardown(() => this.child.kill('SIGKILL'));
-  }
-
-  /** Waits until something that was written fits; fails when the process ends before. */
-  async until<Found>(find: () => Found | undefined | false): Promise<Found> {
-    for (;;) {
-      const found = find();
-      if (found !== undefined && found !== false) return found;
-      if (this.child.exitCode !== null) throw new Error(`the proxy ended with ${this.child.exitCode}: ${this.stderr}`);
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, 500);
-        this.#changed = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
-    }
-  }
-
-  event(name: string): Promise<JsonObject> {
-    return this.until(() => this.events.find((each) => each['event'] === name));
-  }
-
-  async url(): Promise<string> {
-    return String((await this.event('listening'))['url']);
-  }
-
-  async stop(): Promise<number | null> {
-    this.child.kill('SIGINT');
-    return await this.ended;
-  }
-}
-
-/** A plugin file with one in-process server `demo`. */
-const demo = `
-import { definePlugin, localServer, localTool, z } from '${core}';
-const text = (value) => ({ content: [{ type: 'text', text: value }] });
-const tools = [
-  localTool({ name: 'echo', description: 'Says it again. With more.', input: z.object({ text: z.string().optional(), count: z.int().optional(), tags: z.array(z.string()).optional() }).strict(), run: (args) => text(JSON.stringify(args)) }),
-  localTool({ name: 'fail', description: 'Fails.', input: z.object({}), run: () => ({ ...text('it went wrong'), isError: true }) }),
-  localTool({ name: 'mixed', description: 'Everything but text.', input: z.object({}), run: () => ({ content: [
-    { type: 'image', data: 'AAAA', mimeType: 'image/png' }, { type: 'resource_link', uri: 'demo://a', name: 'a' },
-    { type: 'resource', resource: { uri: 'demo://b', text: 'embedded' } } ] }) }),
-  localTool({ name: 'hang', description: 'Waits.', input: z.object({}), run: (args, { signal }) => new Promise((resolve) => {
-    process.stderr.write('hanging\\n');
-    signal.addEventListener('abort', () => { process.stderr.write('cancelled\\n'); resolve(text('late')); });
-  }) }),
-];
-export default definePlugin({ id: 'demo', apiVersion: 1, apply({ servers }) {
-  servers.register(localServer({ name: 'demo', version: '1.0.0', isolation: 'task', tools, open: () => ({}) }));
-  setTimeout(() => Promise.reject(new Error('stray with secret-of-the-server')), 50);
-} });
-`;
-
-const openConfig = 'plugins: { http: { port: 0 }, ./demo.js: {} }\nlog: { format: json }\n';
-
-/** A proxy in a new folder, and what speaks to it. */
-async function running(t: ExecutionContext, config = openConfig, env: Record<string, string> = {}) {
-  const cwd = await folder(t, { 'plugboard.yaml': config, 'demo.js': demo });
-  const proxy = new Proxy(t, [], { cwd, env });
-  const { port } = new URL(await proxy.url());
-  await proxy.event('ready');
-  const run = (args: readonly string[], more: Partial<RunOptions> = {}) =>
-    plugboard([...args, '--port', port], { cwd, ...more });
-  return { cwd, proxy, port, run };
-}
 
 test('tools, call and servers find the running proxy and say what it has', async (t) => {
   const { proxy, run } = await running(t);
@@ -209,14 +68,14 @@ test('what goes wrong has its exit code, its words and its hint', async (t) => {
     error: {
       code: 'TOOL_UNKNOWN',
       message: 'this caller sees no tool "demo_ecko" (nearest: demo_echo)',
-      hint: 'see `plugboard tools` for the tools of this caller',
+      hint: `see \`node ${main} tools\` for the tools of this caller`,
     },
   });
   const isUsage = ({ code, stdout, stderr }: Result, words: RegExp) => {
     t.is(code, exitCodes.usage, stderr);
     t.is(stdout, '');
     t.regex(stderr, words);
-    t.regex(stderr, /error USAGE: [^]*\n→ see `plugboard --help`/);
+    t.regex(stderr, /error USAGE: [^]*\n→ see `node \S+ [\w ]+ --help`/);
   };
   isUsage(
     await run(['call', 'demo_echo', 'txt=1']),
@@ -226,11 +85,17 @@ test('what goes wrong has its exit code, its words and its hint', async (t) => {
   isUsage(await run(['call', 'demo_echo', '{"a"']), /the arguments: /);
   isUsage(await run(['call', 'demo_echo', 'count:=x']), /argument count: /);
   isUsage(await plugboard(['call'], { cwd }), /missing required argument 'tool'/);
-  isUsage(await plugboard(['tols'], { cwd }), /unknown command 'tols' \(Did you mean tools\?\)/);
+  const meant = await plugboard(['tols'], { cwd });
+  isUsage(meant, /unknown command 'tols' \(Did you mean tools\?\)/);
+  t.true(meant.stderr.includes(`node ${main} tools --help`), meant.stderr);
   isUsage(await plugboard(['tools', '--prt', '1'], { cwd }), /unknown option '--prt'/);
   isUsage(await plugboard(['up', '--port', '99999'], { cwd }), /must be a number from 0 to 65535/);
   isUsage(await plugboard(['tools', '--grant', 'bob'], { cwd }), /there is no grant "bob" \(the file has none\)/);
-  isUsage(await plugboard([], { cwd }), /Usage: plugboard/);
+  isUsage(await plugboard([], { cwd }), /Usage: plugboard \[options\]/);
+  isUsage(await plugboard(['task'], { cwd }), /Usage: plugboard task \[options\]/);
+  const help = await plugboard(['help', 'task', 'list'], { cwd });
+  t.is(help.code, exitCodes.ok, help.stderr);
+  t.regex(help.stdout, /Usage: plugboard task/);
 
   t.is(await proxy.stop(), exitCodes.ok);
   const gone = await run(['tools']);
@@ -243,11 +108,7 @@ test('what goes wrong has its exit code, its words and its hint', async (t) => {
 
 test('something else that listens there is told from a proxy', async (t) => {
   const cwd = await folder(t, { 'plugboard.yaml': 'plugins: { http: {} }' });
-  const server = createServer((_, response) => response.writeHead(404).end('nothing here'));
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => server.close());
-  const address = server.address();
-  const port = String(typeof address === 'object' ? address?.port : '');
+  const port = await listening(t, (_, response) => response.writeHead(404).end('nothing here'));
   for (const command of [['tools'], ['servers']]) {
     const { code, stderr } = await plugboard([...command, '--port', port], { cwd });
     t.is(code, exitCodes.notRunning);
@@ -274,9 +135,9 @@ test('callers speak as a grant, by file or environment; tokens stand nowhere', a
     t.is(code, exitCodes.ok, stderr);
     return stderr;
   };
-  t.is(await count(['--grant', 'alice'], { ALICE: tokens.ALICE }), '1 tools\n');
+  t.is(await count(['--grant', 'alice'], { ALICE: tokens.ALICE }), '1 tool\n');
   t.is(await count(['--token-file', 'token']), '4 tools\n');
-  t.is(await count([], { PLUGBOARD_TOKEN: tokens.ALICE }), '1 tools\n');
+  t.is(await count([], { PLUGBOARD_TOKEN: tokens.ALICE }), '1 tool\n');
 
   const wrong = await run(['tools'], { env: { PLUGBOARD_TOKEN: 'wrong-token-0123456789' } });
   t.is(wrong.code, exitCodes.error);
@@ -303,37 +164,16 @@ test('up follows its file: a change is applied, a broken one is refused, and a s
 
   await writeFile(path.join(cwd, 'plugboard.yaml'), config.replace('["*"]', '["demo:echo"]'));
   await proxy.until(() => proxy.stderr.includes('the changed configuration is applied'));
-  t.is((await run(['tools'], { env })).stderr, '1 tools\n');
+  t.is((await run(['tools'], { env })).stderr, '1 tool\n');
 
   await writeFile(path.join(cwd, 'plugboard.yaml'), 'plugins: { http: { prot: 1 } }\n');
   await proxy.until(() => proxy.stderr.includes('is refused, the running one stays'));
   // The file is broken, so the client reads another one.
   await writeFile(path.join(cwd, 'good.yaml'), 'plugins: { http: {} }');
-  t.is((await run(['tools', '--config', 'good.yaml'], { env })).stderr, '1 tools\n');
+  t.is((await run(['tools', '--config', 'good.yaml'], { env })).stderr, '1 tool\n');
   t.is(await proxy.stop(), exitCodes.ok);
   t.false(proxy.stderr.includes(secret));
   t.regex(proxy.stderr, /plugboard\.yaml:1:20: plugins\.http: unknown key \\"prot\\"/);
-});
-
-test('Ctrl-C cancels a call, and a second signal ends a proxy at once', async (t) => {
-  const { proxy, cwd, port } = await running(t);
-  const call = start(['call', 'demo_hang', '--port', port], { cwd });
-  await proxy.until(() => proxy.stderr.includes('hanging'));
-  call.kill('SIGINT');
-  const { code, stderr } = await finish(call);
-  t.is(code, exitCodes.error);
-  t.regex(stderr, /given up/);
-  await proxy.until(() => proxy.stderr.includes('cancelled'));
-
-  const hanging = start(['call', 'demo_hang', '--port', port], { cwd });
-  const hung = finish(hanging);
-  await proxy.until(() => proxy.stderr.split('hanging').length > 2);
-  proxy.child.kill('SIGTERM');
-  await proxy.until(() => proxy.stderr.includes('SIGTERM: stopping'));
-  proxy.child.kill('SIGTERM');
-  // It may have drained in between; then the first signal was enough.
-  t.true([143, 0].includes((await proxy.ended) ?? -1));
-  t.not((await hung).code, exitCodes.ok);
 });
 
 test('up --stdio serves the client that started it, and ends with it; stdout is the protocol’s alone', async (t) => {
@@ -376,11 +216,31 @@ test('up --stdio serves the client that started it, and ends with it; stdout is 
   }
 });
 
+test('what is piped into up --stdio is answered, though its end comes with it', async (t) => {
+  const cwd = await folder(t, { 'plugboard.yaml': openConfig, 'demo.js': demo });
+  const params = { protocolVersion: '2025-11-25', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  const input = [
+    { jsonrpc: '2.0', id: 1, method: 'initialize', params },
+    { jsonrpc: '2.0', method: 'notifications/initialized' },
+    { jsonrpc: '2.0', id: 2, method: 'tools/list' },
+    { jsonrpc: '2.0', id: 3, method: 'tools/call', params: { name: 'demo_echo', arguments: { text: 'piped' } } },
+  ];
+  const lines = input.map((message) => `${JSON.stringify(message)}\n`).join('');
+  const { code, stdout, stderr } = await plugboard(['up', '--stdio'], { cwd, input: lines });
+  t.is(code, exitCodes.ok, stderr);
+  const answers = stdout.trim().split('\n');
+  t.deepEqual(
+    answers.map((line) => (JSON.parse(line) as JsonObject)['id']),
+    [1, 2, 3],
+  );
+  t.regex(answers[2] ?? '', /piped/);
+});
+
 test('init, doctor, up: what is printed works as it is printed', async (t) => {
   const cwd = await folder(t);
   const init = await plugboard(['init'], { cwd });
   t.is(init.code, exitCodes.ok, init.stderr);
-  t.regex(init.stdout, /next: plugboard doctor, then plugboard up/);
+  t.true(init.stdout.endsWith(`next: node ${main} doctor, then node ${main} up\n`), init.stdout);
   t.true((await stat(path.join(cwd, 'workspace'))).isDirectory());
   const again = await plugboard(['init', '--json'], { cwd });
   t.is(again.code, exitCodes.error);
@@ -419,10 +279,8 @@ test('init, doctor, up: what is printed works as it is printed', async (t) => {
 
   t.regex(printed, /Also here\n(?:.*\n)*github +GitHub through its API/);
   const command = section('Call one', 'Also here');
-  t.regex(command, /^npx plugboard call /);
-  const call = await finish(
-    start(['-c', command.replace('npx plugboard', `'${process.execPath}' '${main}'`)], { cwd }, 'sh'),
-  );
+  t.true(command.startsWith(`node ${main} call `), command);
+  const call = await finish(start(['-c', command], { cwd }, 'sh'));
   t.is(call.code, exitCodes.ok, call.stderr);
   up.kill('SIGINT');
   t.is((await ended).code, exitCodes.ok);
@@ -481,18 +339,6 @@ test('up says why it cannot start, and leaves nothing behind', async (t) => {
     t.regex(stderr, words);
     t.regex(stderr, /\n→ \w/);
   }
-});
-
-test('colours appear on a terminal, and not when they are unwanted', async (t) => {
-  const { proxy, cwd, port } = await running(t);
-  const command = `'${process.execPath}' '${main}' tools --port ${port}`;
-  const terminal = (env: Record<string, string>) =>
-    finish(start(['-qec', command, '/dev/null'], { cwd, env: { TERM: 'xterm', ...env } }, 'script'));
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  t.regex((await terminal({})).stdout, /\u001b\[1mtool/);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  t.notRegex((await terminal({ NO_COLOR: '1' })).stdout, /\u001b\[\d+m/);
-  t.is(await proxy.stop(), exitCodes.ok);
 });
 
 const isShown = (command: Command) => !(command as Command & { _hidden?: boolean })._hidden;

@@ -47,10 +47,24 @@ test('a server that never starts holds up nobody and is announced when it comes'
 test('a server that fails to start is tried again; its status says why', async (t) => {
   const puppet = new Puppet('flaky');
   puppet.failing = 'no such command';
-  const { host, board } = await startHost([puppet.plugin, echoServer('fs', ['read'])]);
+  const { host, board, lines } = await startHost([puppet.plugin, echoServer('fs', ['read'])]);
   t.teardown(() => host.stop());
   await until(() => board.servers()[0]?.state === 'failed');
   t.like(board.servers()[0], { state: 'failed', reason: 'no such command' });
+  // Said once as long as it is the same, and once more when it is another.
+  await until(() => (board.servers()[0]?.restarts ?? 0) >= 2);
+  puppet.failing = 'server "flaky" has no licence';
+  await until(() => board.servers()[0]?.reason === 'has no licence');
+  const told = lines.filter((line) => line.startsWith('warn') && line.includes('is down'));
+  t.is(told.length, 2, told.join('\n'));
+  t.regex(
+    told[0] ?? '',
+    /server "flaky" is down: no such command; it is tried again in 0\.25 s, then less and less often$/,
+  );
+  t.regex(
+    told[1] ?? '',
+    /server "flaky" is down: has no licence; it is tried again in [12] s, then less and less often$/,
+  );
   puppet.failing = undefined;
   await until(() => board.servers()[0]?.state === 'ready');
   const client = await TestClient.old(board);

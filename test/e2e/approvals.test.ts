@@ -36,7 +36,7 @@ test('a tool that was changed or added after the approval is hidden and not call
     const shown = await approve(proxy.configFile);
     return shown.code === 0 && shown;
   });
-  t.regex(first.stderr, /nothing of pinned, free is approved yet: plugboard approve SERVER, or --all/);
+  t.regex(first.stderr, /nothing of pinned, free is approved yet: `\S.* approve SERVER`, or --all/);
   t.is((await approve(proxy.configFile, '--json', 'pinned')).code, 0);
   t.regex(
     (await approve(proxy.configFile)).stderr,
@@ -73,7 +73,7 @@ test('a tool that was changed or added after the approval is hidden and not call
   const { command, args } = commandLine('servers', '--config', proxy.configFile, '--port', new URL(proxy.url).port);
   const listed = await promisify(execFile)(command, args);
   t.regex(listed.stdout, /pinned +ready +\d+ +1\b/, 'what is held back is counted');
-  t.regex(listed.stderr, /plugboard approve pinned/);
+  t.regex(listed.stderr, /`\S.* approve pinned`/);
   t.is((await approve(proxy.configFile, '--check', 'pinned')).code, 1, 'a check approves nothing');
 
   const approving = await approve(proxy.configFile, 'pinned');

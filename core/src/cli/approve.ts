@@ -141,10 +141,11 @@ async function show(differences: readonly Difference[], output: Console): Promis
 /** `free`: servers of which nothing has been approved, so nothing of them is held back. */
 function summary(differences: readonly Difference[], free: readonly string[], shown: readonly string[]): string {
   const held = differences.filter(({ why }) => why !== 'gone').length;
-  const way = `plugboard approve ${free.length === 1 ? free[0] : 'SERVER, or --all'}`;
+  const way = free.length === 1 ? `\`plugboard approve ${free[0]}\`` : '`plugboard approve SERVER`, or --all';
   if (held === 0 && free.length === shown.length)
     return shown.length === 0 ? 'no server offers a tool' : `nothing of ${free.join(', ')} is approved yet: ${way}`;
-  const said = held === 0 ? 'every approved tool is as it was' : `${count(held)} held back: plugboard approve SERVER`;
+  const said =
+    held === 0 ? 'every approved tool is as it was' : `${count(held)} held back: \`plugboard approve SERVER\``;
   return free.length === 0 ? said : `${said}; nothing of ${free.join(', ')} is approved yet`;
 }
 

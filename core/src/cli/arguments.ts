@@ -6,16 +6,33 @@ import type { JsonObject, Tool } from '../protocol/messages.ts';
 
 const maxInputBytes = 64 * 1024 * 1024;
 
-/** Reads `{…}`, `-` (JSON on stdin), `key=value` and `key:=JSON`. Throws USAGE. */
-export async function readArguments(values: readonly string[], tool: Tool): Promise<JsonObject> {
+/** Reads `{…}`, `-` (JSON on stdin), `key=value` and `key:=JSON`. `warn` hears of keys that the tool does not list. Throws USAGE. */
+export async function readArguments(
+  values: readonly string[],
+  tool: Tool,
+  warn: (text: string) => void,
+): Promise<JsonObject> {
+  const args = await read(values, tool);
+  const known = propertiesOf(tool);
+  for (const key of Object.keys(args)) {
+    if (Object.hasOwn(known, key)) continue;
+    const problem = unknownKey(key, tool, Object.keys(known));
+    if (isClosed(tool)) throw new PlugboardError('USAGE', problem);
+    // A tool that lists nothing, or says that it takes others, takes any.
+    if (Object.keys(known).length > 0 && !isOpen(tool)) warn(`warning: ${problem}`);
+  }
+  return args;
+}
+
+async function read(values: readonly string[], tool: Tool): Promise<JsonObject> {
   const [first] = values;
   if (first === undefined) return {};
   if (values.length === 1 && first === '-') return parseObject(await readInput(), 'stdin');
   if (values.length === 1 && first.trimStart().startsWith('{')) return parseObject(first, 'the arguments');
-  return Object.fromEntries(values.map((value) => readPair(value, tool)));
+  return Object.fromEntries(values.map((value) => readPair(value, propertiesOf(tool))));
 }
 
-function readPair(value: string, tool: Tool): [string, unknown] {
+function readPair(value: string, properties: JsonObject): [string, unknown] {
   const cut = value.indexOf('=');
   if (cut < 1)
     throw new PlugboardError(
@@ -25,28 +42,35 @@ function readPair(value: string, tool: Tool): [string, unknown] {
   const isJson = value[cut - 1] === ':';
   const key = value.slice(0, isJson ? cut - 1 : cut);
   const text = value.slice(cut + 1);
-  const properties =
-    isObject(tool['inputSchema']) && isObject(tool['inputSchema']['properties'])
-      ? tool['inputSchema']['properties']
-      : {};
-  const property = properties[key];
-  if (property === undefined && isClosed(tool)) throw unknownKey(key, tool, Object.keys(properties));
+  const property = Object.hasOwn(properties, key) ? properties[key] : undefined;
   if (isJson) return [key, parseJson(text, `argument ${key}`)];
   return [key, typesOf(property).includes('string') ? text : parseLoosely(text)];
 }
 
-function unknownKey(key: string, tool: Tool, known: readonly string[]): PlugboardError {
+function unknownKey(key: string, tool: Tool, known: readonly string[]): string {
   const [nearest] = closest(key, known);
   const listed = known.length === 0 ? 'it takes no arguments' : `known: ${known.join(', ')}`;
-  return new PlugboardError(
-    'USAGE',
-    `tool "${tool.name}" has no argument "${key}" (${listed}${nearest === undefined ? '' : `; nearest: ${nearest}`})`,
-  );
+  return `tool "${tool.name}" has no argument "${key}" (${listed}${nearest === undefined ? '' : `; nearest: ${nearest}`})`;
+}
+
+function schemaOf(tool: Tool): JsonObject {
+  return isObject(tool['inputSchema']) ? tool['inputSchema'] : {};
+}
+
+function propertiesOf(tool: Tool): JsonObject {
+  const { properties } = schemaOf(tool);
+  return isObject(properties) ? properties : {};
 }
 
 /** True when the tool says that it takes no other arguments than those it names. */
 function isClosed(tool: Tool): boolean {
-  return isObject(tool['inputSchema']) && tool['inputSchema']['additionalProperties'] === false;
+  return schemaOf(tool)['additionalProperties'] === false;
+}
+
+/** True when the tool says that it takes others too, or under names that it does not list one by one. */
+function isOpen(tool: Tool): boolean {
+  const { additionalProperties, patternProperties } = schemaOf(tool);
+  return (additionalProperties ?? false) !== false || patternProperties !== undefined;
 }
 
 function typesOf(property: unknown): readonly unknown[] {

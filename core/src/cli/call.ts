@@ -7,8 +7,9 @@ import { readArguments } from './arguments.ts';
 import { Client, RpcFailure } from './client.ts';
 import type { Console } from './console.ts';
 import { exitCodes } from './exit-codes.ts';
+import { StopSignals } from './stop-signals.ts';
 import { findTarget } from './target.ts';
-import type { ClientOptions } from './target.ts';
+import type { ClientOptions, Target } from './target.ts';
 
 /** Calls a tool. The exit code tells a tool's own error from everything else. */
 export async function call(
@@ -17,13 +18,14 @@ export async function call(
   options: ClientOptions,
   output: Console,
 ): Promise<number> {
-  const client = await Client.connect(await findTarget(options, output));
+  const target = await findTarget(options, output);
+  const client = await Client.connect(target, output);
   const interrupted = new AbortController();
-  const interrupt = () => interrupted.abort();
-  process.once('SIGINT', interrupt);
+  const signals = new StopSignals(['SIGINT', 'SIGTERM'], () => interrupted.abort());
   try {
-    const tool = findTool(name, await client.listTools());
-    const params = { name: tool.name, arguments: await readArguments(values, tool), _meta: { progressToken: 'call' } };
+    const tool = findTool(name, await client.listTools(interrupted.signal), target);
+    const args = await readArguments(values, tool, (text) => output.note(text));
+    const params = { name: tool.name, arguments: args, _meta: { progressToken: 'call' } };
     const result = await client.request(
       'tools/call',
       params,
@@ -39,12 +41,12 @@ export async function call(
       throw new PlugboardError('REQUEST_FAILED', `${name}: ${error.rpc.message} (${error.rpc.code})`);
     throw error;
   } finally {
-    process.off('SIGINT', interrupt);
     await client.close();
+    signals.end();
   }
 }
 
-function findTool(name: string, tools: readonly Tool[]): Tool {
+function findTool(name: string, tools: readonly Tool[], { token, credential }: Target): Tool {
   const names = [name, name.replace(':', '_')];
   const tool = tools.find((each) => names.includes(each.name));
   if (tool !== undefined) return tool;
@@ -53,10 +55,9 @@ function findTool(name: string, tools: readonly Tool[]): Tool {
     tools.map((each) => each.name),
     3,
   );
-  throw new PlugboardError(
-    'TOOL_UNKNOWN',
-    `this caller sees no tool "${name}"${near.length === 0 ? '' : ` (nearest: ${near.join(', ')})`}`,
-  );
+  const why = tools.length === 0 && token === undefined ? `, nor any other: ${credential}` : '';
+  const nearest = near.length === 0 ? '' : ` (nearest: ${near.join(', ')})`;
+  throw new PlugboardError('TOOL_UNKNOWN', `this caller sees no tool "${name}"${nearest}${why}`);
 }
 
 /** Progress and log messages go to stderr, where they disturb nobody. */

@@ -1,12 +1,13 @@
 // A very small MCP client for the command line: old era, Streamable HTTP (2025-11-25, transports), one request at a time.
 import { Agent } from 'node:http';
-import type { IncomingMessage } from 'node:http';
 import { PlugboardError } from '../errors.ts';
 import { isObject, isRequest, oldVersions, rpcCode } from '../protocol/messages.ts';
 import type { JsonObject, RpcErrorBody, RpcNotification, Tool } from '../protocol/messages.ts';
 import { version } from '../version.ts';
+import type { Console } from './console.ts';
 import { EventStreamReader } from './event-stream.ts';
-import { patience, send, textOf } from './http.ts';
+import { patience, send } from './http.ts';
+import type { Reply } from './http.ts';
 import type { Target } from './target.ts';
 
 /** An error answer of the proxy. */
@@ -24,18 +25,20 @@ export type Hear = (notification: RpcNotification) => void;
 /** Connected to one proxy, as one caller. */
 export class Client {
   readonly #target: Target;
+  readonly #output: Console;
   readonly #agent = new Agent({ keepAlive: true });
   #session: string | undefined;
   #protocol: string = oldVersions[0];
   #last = 0;
 
-  private constructor(target: Target) {
+  private constructor(target: Target, output: Console) {
     this.#target = target;
+    this.#output = output;
   }
 
   /** Throws NOT_RUNNING when nothing listens there, UNAUTHORIZED when the credential is refused. */
-  static async connect(target: Target): Promise<Client> {
-    const client = new Client(target);
+  static async connect(target: Target, output: Console): Promise<Client> {
+    const client = new Client(target, output);
     try {
       const params = {
         protocolVersion: oldVersions[0],
@@ -49,16 +52,17 @@ export class Client {
       await client.close();
       throw error;
     }
+    if (target.doubt !== undefined) output.note(target.doubt);
     return client;
   }
 
   /** All tools, over all pages. */
-  async listTools(): Promise<Tool[]> {
+  async listTools(signal?: AbortSignal): Promise<Tool[]> {
     const tools: Tool[] = [];
     const seen = new Set<unknown>();
     let cursor: unknown;
     do {
-      const result = await this.request('tools/list', cursor === undefined ? {} : { cursor });
+      const result = await this.request('tools/list', cursor === undefined ? {} : { cursor }, undefined, signal);
       tools.push(...((result['tools'] ?? []) as Tool[]));
       seen.add(cursor);
       cursor = result['nextCursor'];
@@ -70,15 +74,15 @@ export class Client {
   async request(method: string, params: JsonObject, hear: Hear = () => {}, signal?: AbortSignal): Promise<JsonObject> {
     this.#last += 1;
     const id = this.#last;
-    const limit = method === 'tools/call' ? signal : AbortSignal.timeout(patience);
+    const limit = method === 'tools/call' ? undefined : patience;
     const cancel = () =>
       void this.#send({ jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id } }).catch(() => {});
     signal?.addEventListener('abort', cancel, { once: true });
     try {
-      const response = await this.#post({ jsonrpc: '2.0', id, method, params }, limit);
+      const response = await this.#post({ jsonrpc: '2.0', id, method, params }, limit, signal);
       const session = response.headers['mcp-session-id'];
       if (typeof session === 'string') this.#session = session;
-      for await (const message of messagesOf(response)) {
+      for await (const message of messagesOf(response, this.#target.url)) {
         if (message['id'] === id && isObject(message['error']))
           throw new RpcFailure(method, message['error'] as unknown as RpcErrorBody);
         if (message['id'] === id && isObject(message['result'])) return message['result'];
@@ -94,8 +98,8 @@ export class Client {
   /** Ends the session. Never rejects. */
   async close(): Promise<void> {
     if (this.#session !== undefined) {
-      await this.#exchange('DELETE', undefined, AbortSignal.timeout(patience))
-        .then((response) => response.resume())
+      await this.#exchange('DELETE', undefined, patience)
+        .then((response) => response.drop())
         .catch(() => {});
     }
     this.#agent.destroy();
@@ -111,25 +115,22 @@ export class Client {
   }
 
   async #send(message: JsonObject): Promise<void> {
-    const response = await this.#post(message, AbortSignal.timeout(patience));
-    response.resume();
+    const response = await this.#post(message, patience);
+    response.drop();
   }
 
-  async #post(message: JsonObject, signal: AbortSignal | undefined): Promise<IncomingMessage> {
-    const response = await this.#exchange('POST', JSON.stringify(message), signal);
-    const status = response.statusCode ?? 0;
-    if (status >= 200 && status < 300) return response;
-    throw await this.#refusal(response, status, typeof message['method'] === 'string' ? message['method'] : 'response');
+  async #post(message: JsonObject, limit: number | undefined, signal?: AbortSignal): Promise<Reply> {
+    const response = await this.#exchange('POST', JSON.stringify(message), limit, signal);
+    if (response.status >= 200 && response.status < 300) return response;
+    throw await this.#refusal(response, typeof message['method'] === 'string' ? message['method'] : 'response');
   }
 
-  async #refusal(response: IncomingMessage, status: number, method: string): Promise<PlugboardError> {
-    const text = await textOf(response).catch(() => '');
+  async #refusal(response: Reply, method: string): Promise<PlugboardError> {
+    const { status } = response;
+    const text = await response.text().catch(() => '');
     const said = rpcErrorOf(text)?.message ?? `HTTP ${status}`;
     if (status === 401)
-      return new PlugboardError(
-        'UNAUTHORIZED',
-        `${this.#target.url}: ${said}; here: --grant NAME, --token-file FILE, or PLUGBOARD_TOKEN`,
-      );
+      return new PlugboardError('UNAUTHORIZED', `${this.#target.url}: ${said}; ${this.#target.credential}`);
     const error = rpcErrorOf(text);
     if (error !== undefined) return new RpcFailure(method, error);
     return new PlugboardError(
@@ -141,8 +142,9 @@ export class Client {
   #exchange(
     method: 'POST' | 'DELETE',
     body: string | undefined,
-    signal: AbortSignal | undefined,
-  ): Promise<IncomingMessage> {
+    limit: number | undefined,
+    signal?: AbortSignal,
+  ): Promise<Reply> {
     const { url, token } = this.#target;
     const headers: Record<string, string> = {
       accept: 'application/json, text/event-stream',
@@ -151,39 +153,41 @@ export class Client {
     if (body !== undefined) headers['content-type'] = 'application/json';
     if (token !== undefined) headers['authorization'] = `Bearer ${token}`;
     if (this.#session !== undefined) headers['mcp-session-id'] = this.#session;
-    return send(url, { method, headers, agent: this.#agent, ...(signal === undefined ? {} : { signal }) }, body);
+    return send(url, { method, headers, body, agent: this.#agent, limit, signal, output: this.#output });
   }
 }
 
 /** Reads a JSON document of the proxy, such as `/readyz`. Throws NOT_RUNNING when nothing listens there. */
-export async function getJson(url: string, token?: string): Promise<{ status: number; body: unknown }> {
+export async function getJson(
+  url: string,
+  token?: string,
+  output?: Console,
+): Promise<{ status: number; body: unknown }> {
   const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-  const response = await send(
-    url,
-    { method: 'GET', headers, agent: false, signal: AbortSignal.timeout(patience) },
-    undefined,
-  );
-  const text = await textOf(response);
-  try {
-    return { status: response.statusCode ?? 0, body: JSON.parse(text) as unknown };
-  } catch {
-    throw new PlugboardError('NOT_RUNNING', `${url} does not answer with JSON: it is no Plugboard`);
-  }
+  const response = await send(url, { method: 'GET', headers, limit: patience, output });
+  return { status: response.status, body: readJson(await response.text(), url) };
 }
 
-async function* messagesOf(response: IncomingMessage): AsyncGenerator<JsonObject> {
+async function* messagesOf(response: Reply, url: string): AsyncGenerator<JsonObject> {
   if (response.headers['content-type']?.startsWith('text/event-stream') !== true) {
-    const message: unknown = JSON.parse((await textOf(response)) || 'null');
+    const message = readJson((await response.text()) || 'null', url);
     if (isObject(message)) yield message;
     return;
   }
   const reader = new EventStreamReader();
-  response.setEncoding('utf8');
-  for await (const chunk of response) {
-    for (const data of reader.read(chunk as string)) {
-      const message: unknown = data === '' ? undefined : JSON.parse(data);
+  for await (const chunk of response.chunks()) {
+    for (const data of reader.read(chunk)) {
+      const message = data === '' ? undefined : readJson(data, url);
       if (isObject(message)) yield message;
     }
+  }
+}
+
+function readJson(text: string, url: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new PlugboardError('NOT_RUNNING', `${url} does not answer with JSON: it is no Plugboard`);
   }
 }
 

@@ -1,27 +1,37 @@
 // Where a command's output goes: answers to stdout, everything else to stderr; colours only on a terminal; secrets masked.
-import { styleText } from 'node:util';
+import { hints } from '../errors.ts';
+import { describeFileFailure } from '../file-failure.ts';
 import { Masker } from '../masking.ts';
+import { oneLine } from '../plain-text.ts';
 import { exitCodeOf } from './exit-codes.ts';
-
-type Style = Parameters<typeof styleText>[0];
+import { paint, reveal, seal } from './ink.ts';
+import type { Style } from './ink.ts';
+import { withInvocation } from './invocation.ts';
+import { renderTable } from './table.ts';
 
 /** A file that output goes to. */
 interface Stream {
   write(text: string): unknown;
   readonly isTTY?: boolean | undefined;
+  readonly columns?: number | undefined;
 }
+
+const eraseLine = '\r\u001b[K';
 
 /** The output of one run. */
 export class Console {
   readonly json: boolean;
-  /** True when there is somebody to watch a progress line. */
+  /** True when there is somebody to watch a line of progress. */
   readonly animated: boolean;
+  /** The command that runs, as it is typed: `task list`. Undefined until one is known. */
+  command: string | undefined;
   readonly #masker = new Masker();
   #out: Stream = process.stdout;
+  #inProgress = false;
 
   constructor(json: boolean) {
     this.json = json;
-    this.animated = process.stderr.isTTY && !json && process.env['TERM'] !== 'dumb';
+    this.animated = !json && process.env['TERM'] !== 'dumb' && isColourful(process.stderr);
     // Whoever read the output may be gone (`plugboard tools | head`): no fault, and no reason for a proxy to end.
     for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {});
   }
@@ -36,77 +46,101 @@ export class Console {
     this.#out = process.stderr;
   }
 
-  /** A line of the answer. */
+  /** Stderr for the log: a line of progress gives way to its lines. */
+  get logDestination(): Stream {
+    const write = (text: string) => this.#write(process.stderr, text);
+    return { write, isTTY: process.stderr.isTTY };
+  }
+
+  /** A line of the answer. On a terminal it moves nothing and hides nothing, whoever wrote it; elsewhere it is what it is. */
   print(text = ''): void {
-    this.#out.write(`${text}\n`);
+    this.#write(this.#out, `${this.#out.isTTY === true ? reveal(text, isColourful(this.#out)) : text}\n`);
   }
 
   /** An answer for machines. */
   printJson(value: unknown, indent = 2): void {
-    this.#out.write(`${JSON.stringify(value, undefined, indent)}\n`);
+    this.#write(this.#out, `${JSON.stringify(value, undefined, indent)}\n`);
   }
 
   /** A line that is not part of the answer. */
   note(text: string): void {
-    process.stderr.write(`${this.#masker.text(text)}\n`);
+    this.#toStderr(this.#masker.text(withInvocation(text)));
+  }
+
+  /** A line on stderr that the next one writes over; nothing where nobody watches. Undefined takes it away. */
+  progress(text: string | undefined): void {
+    if (!this.animated) return;
+    this.#clear();
+    if (text === undefined) return;
+    const width = Math.max(20, (process.stderr.columns ?? 80) - 1);
+    process.stderr.write(oneLine(reveal(text, false)).slice(0, width));
+    this.#inProgress = true;
   }
 
   /** Text in a style, when the answer goes to a terminal that wants colours. */
   paint(style: Style, text: string): string {
-    return paintFor(this.#out, style, text);
+    return isColourful(this.#out) ? paint(style, text) : text;
   }
 
-  /** Rows under a header, columns padded. */
+  /** Rows under a header, columns padded; no wider than the terminal where words allow it. */
   async table(header: readonly string[], rows: readonly (readonly string[])[]): Promise<string> {
-    const { default: Table } = await import('cli-table3');
-    const none = {
-      top: '',
-      'top-mid': '',
-      'top-left': '',
-      'top-right': '',
-      bottom: '',
-      'bottom-mid': '',
-      'bottom-left': '',
-      'bottom-right': '',
-    };
-    const chars = {
-      ...none,
-      left: '',
-      'left-mid': '',
-      mid: '',
-      'mid-mid': '',
-      right: '',
-      'right-mid': '',
-      middle: '  ',
-    };
-    const head = header.map((title) => this.paint('bold', title));
-    const table = new Table({ head, chars, style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [] } });
-    table.push(...rows.map((row) => row.map(oneLine)));
-    return table
-      .toString()
-      .split('\n')
-      .map((line) => line.trimEnd())
-      .join('\n');
+    // What is a colour of ours stays one through all of it; what servers wrote is none.
+    const cell = (text: string) => reveal(text.replace(/\r?\n\s*|\t/g, ' '), true);
+    const head = header.map((title) => cell(this.paint('bold', title)));
+    const body = rows.map((row) => row.map(cell));
+    return seal(await renderTable(head, body, this.#out.isTTY === true ? this.#out.columns : undefined));
   }
 
   /** Says what went wrong and returns the exit code for it. */
   fail(error: unknown): number {
-    const outer = isForPeople(error) ? error : undefined;
+    const outer = forPeople(error);
     // A plugin that says itself what to do knows better than the general hint for plugins that fail.
-    const known = isForPeople(outer?.cause) ? outer.cause : outer;
-    const text = error instanceof Error ? error.message : String(error);
+    const cause = error instanceof Error && outer?.code === 'PLUGIN_FAILED' ? forPeople(error.cause) : undefined;
+    const known = cause ?? outer;
+    const text = outer?.message ?? (error instanceof Error ? error.message : String(error));
     const code = known?.code ?? 'UNEXPECTED';
-    const message = this.#masker.text(text);
-    const hint = known?.hint ?? 'this is a bug in Plugboard or in a plugin; the lines below tell where';
+    const message = this.#masker.text(withInvocation(text));
+    const hint = this.#hint(known?.hint ?? 'this is a bug in Plugboard or in a plugin; the lines below tell where');
     // One line, as `up --json` prints one object per line.
     if (this.json) this.printJson({ error: { code, message, hint } }, 0);
     else {
-      const colour = (style: Style, part: string) => paintFor(process.stderr, style, part);
-      process.stderr.write(`${colour('red', `error ${code}:`)} ${message}\n${colour('dim', `→ ${hint}`)}\n`);
+      const colour = (style: Style, part: string) => (isColourful(process.stderr) ? paint(style, part) : part);
+      this.#toStderr(`${colour('red', `error ${code}:`)} ${message}\n${colour('dim', `→ ${hint}`)}`);
     }
     if (known === undefined && error instanceof Error) this.note(error.stack ?? '');
     return exitCodeOf(code);
   }
+
+  #hint(text: string): string {
+    return withInvocation(this.command === undefined ? text : text.replace('COMMAND', this.command));
+  }
+
+  #toStderr(text: string): void {
+    this.#write(process.stderr, `${reveal(text, isColourful(process.stderr))}\n`);
+  }
+
+  #write(stream: Stream, text: string): void {
+    this.#clear();
+    stream.write(text);
+  }
+
+  #clear(): void {
+    if (this.#inProgress) process.stderr.write(eraseLine);
+    this.#inProgress = false;
+  }
+}
+
+interface ForPeople {
+  readonly code: string;
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** What a person is told of an error; undefined for one that nobody has foreseen. */
+function forPeople(error: unknown): ForPeople | undefined {
+  if (isForPeople(error)) return error;
+  const failure = describeFileFailure(error);
+  return failure === undefined ? undefined : { code: 'FILE_FAILED', message: failure, hint: hints.FILE_FAILED };
 }
 
 /** By its parts, because a plugin may throw the class of another copy of this package. */
@@ -120,13 +154,6 @@ function isForPeople(error: unknown): error is Error & { code: string; hint: str
   );
 }
 
-/** Text without control characters: names and descriptions come from servers. */
-export function oneLine(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for; the escape of a colour stays
-  return text.replace(/\s*\n\s*/g, ' ').replace(/[\u0000-\u001a\u001c-\u001f\u007f-\u009f]/g, '');
-}
-
-function paintFor(stream: Stream, style: Style, text: string): string {
-  const wanted = stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
-  return wanted ? styleText(style, text) : text;
+function isColourful(stream: Stream): boolean {
+  return stream.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
 }

@@ -3,12 +3,13 @@ import type { Console } from './console.ts';
 import { examine } from './checks.ts';
 import type { Finding } from './checks.ts';
 import { exitCodes } from './exit-codes.ts';
+import { withInvocation } from './invocation.ts';
 
 const marks = { ok: ['green', '✔'], warning: ['yellow', '!'], failure: ['red', '✘'] } as const;
 
 /** One row for each problem of a finding; its advice stands after the last. */
 function rowsOf({ result, subject, text, advice }: Finding, output: Console): string[][] {
-  const lines = (advice === undefined ? text : `${text} → ${advice}`).split('\n');
+  const lines = withInvocation(advice === undefined ? text : `${text} → ${advice}`).split('\n');
   const mark = output.paint(marks[result][0], marks[result][1]);
   return lines.map((line, index) => (index === 0 ? [mark, subject, line] : ['', '', line]));
 }

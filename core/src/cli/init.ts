@@ -6,6 +6,8 @@ import { configFileNames, findConfigFile } from '../config.ts';
 import { PlugboardError } from '../errors.ts';
 import type { Console } from './console.ts';
 import { exitCodes } from './exit-codes.ts';
+import { invocation } from './invocation.ts';
+import { shellWord } from './shell-word.ts';
 
 const text = `# Which servers and tools your agents get. All keys: docs/configuration.md.
 # Check it with \`plugboard doctor\`, start it with \`plugboard up\`; changes are applied while it runs.
@@ -53,8 +55,8 @@ export async function init(options: { readonly config?: string }, output: Consol
   const flags =
     path.dirname(file) === process.cwd() && path.basename(file) === usual
       ? ''
-      : ` --config ${path.relative(process.cwd(), file)}`;
-  const next = [`plugboard doctor${flags}`, `plugboard up${flags}`];
+      : ` --config ${shellWord(path.relative(process.cwd(), file))}`;
+  const next = ['doctor', 'up'].map((command) => `${invocation()} ${command}${flags}`);
   if (output.json) output.printJson({ file, workspace, next });
   else {
     output.print(`wrote ${file}`);

@@ -111,7 +111,9 @@ export async function outdated(options: PluginOptions, output: Console): Promise
   else {
     const rows = old.map(({ id, version, newest }) => [id, version, newest?.version ?? '']);
     if (rows.length > 0) output.print(await output.table(['plugin', 'installed', 'newest'], rows));
-    output.note(rows.length === 0 ? 'every plugin is up to date' : `${rows.length} can be updated: plugboard update`);
+    output.note(
+      rows.length === 0 ? 'every plugin is up to date' : `${rows.length} can be updated: \`plugboard update\``,
+    );
   }
   return exitCodes.ok;
 }

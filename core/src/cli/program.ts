@@ -24,9 +24,10 @@ export function buildProgram(output: Console, settle: Settle): Command {
     .description('An MCP proxy made of plugins: gives each agent exactly the tools its task needs.')
     .version(version, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print this help')
-    .helpCommand(false)
+    .helpCommand('help [command]', 'print the help of a command')
     .exitOverride()
-    .configureOutput({ writeErr: () => {}, outputError: () => {} })
+    // What it writes there by itself is the help of a command that needs a subcommand.
+    .configureOutput({ writeErr: (text) => (output.json ? undefined : output.note(text)), outputError: () => {} })
     .showSuggestionAfterError(true);
   addUp(program, output, settle);
   addClients(program, output, settle);
@@ -68,10 +69,7 @@ function addClients(program: Command, output: Console, settle: Settle): void {
 }
 
 function addTasks(program: Command, output: Console, settle: Settle): void {
-  const task = program
-    .command('task')
-    .description('tasks of the running proxy: their tools, context and tokens')
-    .helpCommand(false);
+  const task = program.command('task').description('tasks of the running proxy: their tools, context and tokens');
   const load = () => import('./task.ts');
   const repeated = (value: string, before: readonly string[] = []) => [...before, value];
   api(task.command('apply'))

@@ -1,7 +1,8 @@
 // Progress while servers start: one line per server as it settles, and on a terminal a line of those that are awaited.
 import type { BoardApi, ServerStatus } from '../board-api.ts';
+import { oneLine } from '../plain-text.ts';
 import type { Console } from './console.ts';
-import { oneLine } from './console.ts';
+import { counted } from './counted.ts';
 
 /** ms between two looks at the servers. */
 const every = 50;
@@ -14,23 +15,21 @@ const frames = '⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏';
 /** Shows servers as they come up or fail. Resolves when all have settled, when patience ends, or when `stop` is aborted. */
 export async function showServers(board: Pick<BoardApi, 'servers'>, output: Console, stop: AbortSignal): Promise<void> {
   const shown = new Set<string>();
-  const line = new ProgressLine(output);
   const end = Date.now() + patience;
   let waiting: readonly ServerStatus[] = [];
-  for (;;) {
+  for (let look = 0; ; look += 1) {
     const servers = board.servers();
     waiting = servers.filter(({ state }) => state === 'starting');
     for (const server of servers) {
       if (server.state === 'starting' || shown.has(server.name)) continue;
       shown.add(server.name);
-      line.clear();
       showServer(server, output);
     }
     if (waiting.length === 0 || stop.aborted || Date.now() >= end) break;
-    line.show(`starting ${waiting.map(({ name }) => name).join(', ')}`);
+    output.progress(`${frames[look % frames.length]} starting ${waiting.map(({ name }) => name).join(', ')}`);
     await pause(every, stop);
   }
-  line.clear();
+  output.progress(undefined);
   if (output.json || stop.aborted) return;
   if (shown.size === 0 && waiting.length === 0)
     output.print('no servers: add `mcpServers`, or a plugin such as filesystem or memory');
@@ -54,7 +53,7 @@ function showServer(server: ServerStatus, output: Console): void {
 }
 
 function count(number: number, noun: string): string | undefined {
-  return number === 0 ? undefined : `${number} ${noun}${number === 1 ? '' : 's'}`;
+  return number === 0 ? undefined : counted(number, noun);
 }
 
 function pause(ms: number, stop: AbortSignal): Promise<void> {
@@ -67,28 +66,4 @@ function pause(ms: number, stop: AbortSignal): Promise<void> {
     const timer = setTimeout(done, ms);
     stop.addEventListener('abort', done, { once: true });
   });
-}
-
-/** One line on stderr that is written over; nothing at all when nobody watches. */
-class ProgressLine {
-  readonly #on: boolean;
-  #drawn = false;
-  #frame = 0;
-
-  constructor(output: Console) {
-    this.#on = output.animated;
-  }
-
-  show(text: string): void {
-    if (!this.#on) return;
-    this.#frame = (this.#frame + 1) % frames.length;
-    const width = Math.max(20, (process.stderr.columns ?? 80) - 4);
-    process.stderr.write(`\r\u001b[K${frames[this.#frame]} ${oneLine(text).slice(0, width)}`);
-    this.#drawn = true;
-  }
-
-  clear(): void {
-    if (this.#drawn) process.stderr.write('\r\u001b[K');
-    this.#drawn = false;
-  }
 }

@@ -47,7 +47,7 @@ export async function search(words: readonly string[], options: SearchOptions, o
     output.note(
       rows.length === 0
         ? 'nothing has all of this: fewer words find more, and none find everything'
-        : `${rows.length} found; more on one: plugboard info ID; take it: plugboard add ID`,
+        : `${rows.length} found; more on one: \`plugboard info ID\`; take it: \`plugboard add ID\``,
     );
   }
   return exitCodes.ok;

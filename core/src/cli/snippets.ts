@@ -1,13 +1,15 @@
 // What `plugboard up` offers to copy: a curl call, a block for .mcp.json, a call of one tool. Each works as it is printed.
 import path from 'node:path';
 import type { BoardApi, ToolEntry } from '../board-api.ts';
-import { findConfigFile } from '../config.ts';
+import { findConfigFile, isEntryOf } from '../config.ts';
 import type { Config } from '../config.ts';
 import type { Grant } from '../grant.ts';
 import { isObject, metaKey, newVersions } from '../protocol/messages.ts';
 import type { JsonObject } from '../protocol/messages.ts';
 import { version } from '../version.ts';
 import type { Console } from './console.ts';
+import { invocation } from './invocation.ts';
+import { shellWord } from './shell-word.ts';
 import type { UpOptions } from './up.ts';
 
 export interface Running {
@@ -39,18 +41,28 @@ export async function printSnippets(running: Running, output: Console): Promise<
   output.print(`\n${output.paint('dim', 'Ctrl-C stops the proxy and everything it started.')}`);
 }
 
+/** What `Also here` does not name: a transport would open a door nobody asked for, and `mcpServers` brings its plugin along. */
+const unoffered = new Set(['transport', 'servers']);
+
 /** Plugins that are installed and not in use, with the command that takes them. */
-async function printAvailable({ config, options }: Running, output: Console): Promise<void> {
+async function printAvailable({ config }: Running, output: Console): Promise<void> {
   const { presentPlugins } = await import('../loader.ts');
-  const used = new Set(config.plugins.map(({ key }) => key.replace(/^@plugboard\//, '')));
-  const unused = presentPlugins(config.directory).filter(({ id }) => !used.has(id));
+  const unused = presentPlugins(config.directory).flatMap(({ id, description }) => {
+    const [, kind = '', what = description] = /^Plugboard (\w+): (.*)$/.exec(description) ?? [];
+    return unoffered.has(kind) || config.plugins.some((entry) => isEntryOf(entry, id)) ? [] : [{ id, what }];
+  });
   if (unused.length === 0) return;
   output.print(`\n${output.paint('bold', 'Also here')}`);
   const width = Math.max(...unused.map(({ id }) => id.length));
-  for (const { id, description } of unused)
-    output.print(`${id.padEnd(width)}  ${description.replace(/^Plugboard \w+: /, '')}`);
-  const file = options.config === undefined ? '' : ` --config ${options.config}`;
-  output.print(output.paint('dim', `npx plugboard add ${unused[0]?.id ?? 'ID'}${file}`));
+  for (const { id, what } of unused) output.print(`${id.padEnd(width)}  ${what}`);
+  const command = [invocation(), 'add', unused[0]?.id ?? 'ID', ...configFlags(config)];
+  output.print(output.paint('dim', command.join(' ')));
+}
+
+/** `--config FILE` where a command would read another file by itself. */
+function configFlags({ file }: Config): string[] {
+  if (file === undefined || file === findConfigFile(process.cwd())) return [];
+  return ['--config', shellWord(path.relative(process.cwd(), file))];
 }
 
 /** A tools/list as one request of the new era (2026-07-28, basic protocol: stateless, its envelope in `_meta`). */
@@ -78,30 +90,31 @@ function clientBlock(name: string, url: string, isProtected: boolean): JsonObjec
   return { mcpServers: { [name]: { type: 'http', url, ...headers } } };
 }
 
-/** `npx plugboard call TOOL …` for the tool that is easiest to call; listing when there is none. */
+/** `plugboard call TOOL …` for the tool that is easiest to call; listing when there is none. */
 function commandLine(
   { url, config, options }: Running,
   grant: string | undefined,
   tools: readonly ToolEntry[],
 ): string {
-  const flags: string[] = [];
-  if (config.file !== undefined && config.file !== findConfigFile(process.cwd()))
-    flags.push('--config', quote(path.relative(process.cwd(), config.file)));
-  if (options.port !== undefined) flags.push('--port', new URL(url).port);
-  if (grant !== undefined) flags.push('--grant', quote(grant));
+  const flags = configFlags(config);
+  const { port } = new URL(url);
+  const isWritten = config.plugins.some((entry) => isEntryOf(entry, 'http') && String(entry.options['port']) === port);
+  if (options.port !== undefined || !isWritten) flags.push('--port', port);
+  if (grant !== undefined) flags.push('--grant', shellWord(grant));
   const easiest = tools.toSorted((a, b) => difficulty(a) - difficulty(b))[0];
   const command =
     easiest === undefined
       ? ['tools']
-      : ['call', easiest.name, ...requiredOf(easiest).map((key) => quote(`${key}=${sampleOf(easiest, key)}`))];
-  return ['npx', 'plugboard', ...command, ...flags].join(' ');
+      : ['call', easiest.name, ...requiredOf(easiest).map((key) => shellWord(`${key}=${sampleOf(easiest, key)}`))];
+  return [invocation(), ...command, ...flags].join(' ');
 }
 
-/** Tools that take nothing and change nothing come first. */
+/** Tools that take nothing and change nothing come first; a secret on the terminal would be a bad beginning. */
 function difficulty(entry: ToolEntry): number {
   const { annotations } = entry.definition;
   const harmless = isObject(annotations) && annotations['readOnlyHint'] === true;
-  return requiredOf(entry).length * 2 + (harmless ? 0 : 1);
+  const telling = /(?:^|[_-])env(?:$|[_-])|environ/i.test(entry.name);
+  return requiredOf(entry).length * 2 + (harmless ? 0 : 1) + (telling ? 100 : 0);
 }
 
 function schemaOf({ definition }: ToolEntry): JsonObject {
@@ -127,9 +140,4 @@ function sampleOf(entry: ToolEntry, key: string): string {
     object: '{}',
   };
   return samples[String(property['type'])] ?? 'text';
-}
-
-/** For a POSIX shell. */
-function quote(text: string): string {
-  return /^[\w./:=@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }

@@ -1,16 +1,15 @@
 // Steps of something that takes seconds: one line that changes on a terminal, a line each elsewhere. Ctrl-C ends it in order.
 import type { Console } from './console.ts';
+import { StopSignals } from './stop-signals.ts';
 
 export class Steps {
   readonly #output: Console;
   readonly #abort = new AbortController();
-  readonly #onSignal = () => this.#abort.abort();
-  #shown = false;
+  readonly #signals = new StopSignals(['SIGINT'], () => this.#abort.abort());
   #ended = false;
 
   constructor(output: Console) {
     this.#output = output;
-    process.once('SIGINT', this.#onSignal);
   }
 
   /** Aborted by Ctrl-C. */
@@ -20,16 +19,14 @@ export class Steps {
 
   show(text: string): void {
     if (this.#ended || this.#output.json) return;
-    if (this.#output.animated) {
-      process.stderr.write(`\r\u001b[K${this.#output.paint('dim', `${text} …`)}`);
-      this.#shown = true;
-    } else this.#output.note(`${text} …`);
+    if (this.#output.animated) this.#output.progress(`${text} …`);
+    else this.#output.note(`${text} …`);
   }
 
   end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    process.off('SIGINT', this.#onSignal);
-    if (this.#shown) process.stderr.write('\r\u001b[K');
+    this.#signals.end();
+    this.#output.progress(undefined);
   }
 }

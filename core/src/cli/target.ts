@@ -4,6 +4,7 @@ import path from 'node:path';
 import { isEntryOf, loadConfig } from '../config.ts';
 import type { Config } from '../config.ts';
 import { PlugboardError } from '../errors.ts';
+import { LocalFiles } from '../local-files.ts';
 import type { Console } from './console.ts';
 
 /** Options of the commands that speak to a running proxy. */
@@ -19,6 +20,13 @@ export interface Target {
   /** URL of the endpoint for all servers. */
   readonly url: string;
   readonly token: string | undefined;
+  /** Where the token came from, or how to send one; for people. */
+  readonly credential: string;
+  readonly config: Config;
+  /** True for the proxy that runs with this configuration on this machine. */
+  readonly operated: boolean;
+  /** What to say when a proxy answers: that it may be another configuration's. */
+  readonly doubt: string | undefined;
 }
 
 const defaults = { host: '127.0.0.1', port: 8807, path: '/mcp' };
@@ -27,15 +35,21 @@ const defaults = { host: '127.0.0.1', port: 8807, path: '/mcp' };
 export async function findTarget(options: ClientOptions, output: Console): Promise<Target> {
   const config = await loadConfig(options.config, { port: options.port, tolerant: true });
   output.hide(config.secrets);
-  const token = await findToken(options, config);
+  const { token, credential } = await findToken(options, config);
   if (token !== undefined) output.hide([token]);
-  const url = urlOf(config);
+  const running = config.file === undefined ? undefined : await new LocalFiles(config.file).readRun();
+  const told = options.port === undefined ? running?.url : undefined;
+  const url = told ?? urlOf(config);
   if (url === undefined)
     throw new PlugboardError(
       'NOT_RUNNING',
       `${config.file}: the plugin http is not configured, so there is nothing to connect to`,
     );
-  return { url, token };
+  if (new URL(url).port === '0')
+    throw new PlugboardError('NOT_RUNNING', `no proxy of ${config.file} has said at which port it listens`);
+  const known = told !== undefined || options.port !== undefined;
+  const doubt = `warning: no proxy of ${config.file} is known to run; what answers at ${url} may have another configuration`;
+  return { url, token, credential, config, operated: told !== undefined, doubt: known ? undefined : doubt };
 }
 
 /** URL of the endpoint that a configuration serves over HTTP, as this machine reaches it; undefined without the plugin `http`. */
@@ -54,16 +68,25 @@ function reachable(host: string): string {
   return host.includes(':') ? `[${host}]` : host;
 }
 
-async function findToken({ grant, tokenFile }: ClientOptions, config: Config): Promise<string | undefined> {
+async function findToken(
+  { grant, tokenFile }: ClientOptions,
+  config: Config,
+): Promise<Pick<Target, 'token' | 'credential'>> {
   if (grant !== undefined && tokenFile !== undefined)
     throw new PlugboardError('USAGE', '--grant and --token-file exclude each other');
-  if (tokenFile !== undefined) return await readToken(path.resolve(tokenFile));
-  if (grant !== undefined) return tokenOf(grant, config);
+  const from = (source: string) => `the token sent was that of ${source}`;
+  if (tokenFile !== undefined) return { token: await readToken(tokenFile), credential: from(tokenFile) };
+  if (grant !== undefined) return { token: tokenOf(grant, config), credential: from(`the grant "${grant}"`) };
   const token = process.env['PLUGBOARD_TOKEN'];
-  return token === undefined || token === '' ? undefined : token;
+  if (token !== undefined && token !== '')
+    return { token, credential: from('the environment variable PLUGBOARD_TOKEN') };
+  const ways = [...(config.grants.length > 0 ? ['--grant NAME'] : []), '--token-file FILE', 'PLUGBOARD_TOKEN'];
+  return { token: undefined, credential: `no token was sent (${ways.join(', ')})` };
 }
 
-async function readToken(file: string): Promise<string> {
+/** The token in a file. Throws USAGE. */
+export async function readToken(given: string): Promise<string> {
+  const file = path.resolve(given);
   const text = await readFile(file, 'utf8').catch((error: Error) => {
     throw new PlugboardError('USAGE', `--token-file: ${error.message}`);
   });

@@ -14,15 +14,15 @@ export async function readObjects(file: string): Promise<JsonObject[]> {
   const documents = parseAllDocuments(content, { prettyErrors: true });
   const objects = (Array.isArray(documents) ? documents : []).flatMap((document) => {
     const [error] = document.errors;
-    if (error !== undefined) throw new PlugboardError('CONFIG_UNREADABLE', `${file}: ${error.message}`);
+    if (error !== undefined) throw new PlugboardError('INPUT_INVALID', `${file}: ${error.message}`);
     const value: unknown = document.toJS({ maxAliasCount: 100 });
     if (isObject(value) && Array.isArray(value['items'])) return value['items'];
     return value === null ? [] : [value];
   });
-  if (objects.length === 0) throw new PlugboardError('CONFIG_INVALID', `${file}: it holds no task`);
+  if (objects.length === 0) throw new PlugboardError('INPUT_INVALID', `${file}: it holds no task`);
   return objects.map((object) => {
     if (isObject(object)) return object;
-    throw new PlugboardError('CONFIG_INVALID', `${file}: a task is an object with apiVersion, kind, metadata and spec`);
+    throw new PlugboardError('INPUT_INVALID', `${file}: a task is an object with apiVersion, kind, metadata and spec`);
   });
 }
 
@@ -40,7 +40,7 @@ async function readText(file: string): Promise<string> {
   }
   const whole = Buffer.concat(chunks);
   if (whole.length > maxFileBytes)
-    throw new PlugboardError('CONFIG_UNREADABLE', `${file}: ${whole.length} bytes (at most ${maxFileBytes})`);
+    throw new PlugboardError('INPUT_INVALID', `${file}: ${whole.length} bytes (at most ${maxFileBytes})`);
   return whole.toString('utf8');
 }
 
@@ -49,6 +49,6 @@ export function idOf(object: JsonObject, file: string): string {
   const metadata = isObject(object['metadata']) ? object['metadata'] : {};
   const { name, namespace } = metadata;
   if (typeof name !== 'string' || name === '')
-    throw new PlugboardError('CONFIG_INVALID', `${file}: metadata.name is missing: it becomes the id of the task`);
+    throw new PlugboardError('INPUT_INVALID', `${file}: metadata.name is missing: it becomes the id of the task`);
   return typeof namespace === 'string' && namespace !== 'default' ? `${namespace}/${name}` : name;
 }

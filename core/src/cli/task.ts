@@ -1,11 +1,14 @@
 // `plugboard task …`: tasks of a running proxy, through its management API. One function per subcommand.
+import path from 'node:path';
 import { PlugboardError } from '../errors.ts';
 import { isObject } from '../protocol/messages.ts';
 import type { JsonObject } from '../protocol/messages.ts';
 import { findApi } from './api.ts';
 import type { Api, ApiOptions } from './api.ts';
 import type { Console } from './console.ts';
+import { counted } from './counted.ts';
 import { exitCodes } from './exit-codes.ts';
+import { shellWord } from './shell-word.ts';
 import { idOf, readObjects } from './task-file.ts';
 import { writeFiles } from './write-files.ts';
 
@@ -45,7 +48,7 @@ export async function listTasks(options: ApiOptions, output: Console): Promise<n
   });
   const header = ['task', 'service', 'agent', 'version', 'phase', 'tools ready', 'calls', 'refused'];
   if (rows.length > 0) output.print(await output.table(header, rows));
-  output.note(`${rows.length} tasks`);
+  output.note(counted(rows.length, 'task'));
   return exitCodes.ok;
 }
 
@@ -63,7 +66,9 @@ export async function showTask(id: string, options: ApiOptions, output: Console)
   output.print(
     `service ${text(spec['serviceName'])}, agent ${text(spec['agentName'])}, context version ${text(body['contextVersion'])}`,
   );
-  output.print(`phase ${text(status['phase'])}, ${text(status['calls'])} calls, ${text(status['refusals'])} refused`);
+  output.print(
+    `phase ${text(status['phase'])}, ${counted(Number(status['calls'] ?? 0), 'call')}, ${text(status['refusals'])} refused`,
+  );
   for (const key of ['enabled', 'disabled']) {
     const selectors = Array.isArray(body[key]) ? body[key] : [];
     if (selectors.length > 0) output.print(`${key} since: ${selectors.map(String).join(', ')}`);
@@ -141,11 +146,15 @@ export async function renderTask(id: string, options: RenderOptions, output: Con
   } else
     output.print(
       Object.keys(files)
-        .map((name) => `${options.out}/${name}`)
+        .map((name) => path.join(options.out ?? '', name))
         .join('\n'),
     );
   const flags = isObject(body) && Array.isArray(body['flags']) ? body['flags'].map(String) : [];
-  if (!output.json && flags.length > 0) output.note(`start the agent with: ${flags.join(' ')}`);
+  if (!output.json && flags.length > 0) {
+    const enter = options.out === undefined ? '' : `cd ${shellWord(path.resolve(options.out))} && `;
+    output.note(`start the agent with: ${enter}${[options.for, ...flags].map(shellWord).join(' ')}`);
+    if (options.out === undefined) output.note('in a folder with these files');
+  }
   if (!output.json && warningsOf(body) !== '') output.note(warningsOf(body).trim());
   return exitCodes.ok;
 }
@@ -165,7 +174,7 @@ export async function taskJournal(id: string, options: ApiOptions, output: Conso
       [...list(entry['enabled'], '+'), ...list(entry['disabled'], '-'), text(entry['reason'])].join(' ').trim(),
     ]);
     if (rows.length > 0) output.print(await output.table(['#', 'when', 'who', 'what', 'version', 'more'], rows));
-    output.note(`${rows.length} entries`);
+    output.note(counted(rows.length, 'entry', 'entries'));
   }
   return exitCodes.ok;
 }
@@ -206,7 +215,7 @@ export async function taskEscalations(options: EscalationOptions, output: Consol
       text(each['reason']),
     ]);
     if (rows.length > 0) output.print(await output.table(['id', 'task', 'state', 'tools', 'why'], rows));
-    output.note(`${rows.length} escalations`);
+    output.note(counted(rows.length, 'escalation'));
   }
   return exitCodes.ok;
 }

@@ -4,18 +4,21 @@ import { compileGlob } from '../glob.ts';
 import type { Tool } from '../protocol/messages.ts';
 import { Client } from './client.ts';
 import type { Console } from './console.ts';
+import { counted } from './counted.ts';
 import { exitCodes } from './exit-codes.ts';
 import { findTarget } from './target.ts';
 import type { ClientOptions } from './target.ts';
 
 /** Lists tools, all or those that a selector matches. */
 export async function tools(selector: string | undefined, options: ClientOptions, output: Console): Promise<number> {
-  const client = await Client.connect(await findTarget(options, output));
+  const target = await findTarget(options, output);
+  const client = await Client.connect(target, output);
   try {
     const all = await client.listTools();
     const shown = selector === undefined ? all : all.filter(matcherOf(selector));
     if (output.json) output.printJson({ tools: shown });
     else await print(shown, all.length, output);
+    if (all.length === 0 && target.token === undefined) output.note(target.credential);
   } finally {
     await client.close();
   }
@@ -30,7 +33,7 @@ async function print(shown: readonly Tool[], count: number, output: Console): Pr
         shown.map((tool) => [tool.name, summaryOf(tool)]),
       ),
     );
-  output.note(shown.length === count ? `${count} tools` : `${shown.length} of ${count} tools`);
+  output.note(shown.length === count ? counted(count, 'tool') : `${shown.length} of ${counted(count, 'tool')}`);
 }
 
 /** The first sentence of a tool's description. */

@@ -1,4 +1,4 @@
-// What `plugboard up` leaves in files for other commands: how its configuration fared, and what its servers offer.
+// What `plugboard up` leaves in files for other commands: where it listens, how its configuration fared, and what its servers offer.
 import type { BoardApi } from '../board-api.ts';
 import { LocalFiles, versionOfConfiguration } from '../local-files.ts';
 import type { RunReport } from '../local-files.ts';
@@ -11,8 +11,7 @@ export class Traces {
   readonly #configFile: string;
   readonly #files: LocalFiles;
   #board: BoardApi | undefined;
-  #uses: () => readonly string[] = () => [];
-  #url: () => string | undefined = () => undefined;
+  #about: () => Pick<RunReport, 'url' | 'uses'> = () => ({ uses: [] });
   #version = '';
   #timer: NodeJS.Timeout | undefined;
   #ended = false;
@@ -22,11 +21,10 @@ export class Traces {
     this.#files = new LocalFiles(configFile);
   }
 
-  /** From now on the tools of this board are told. `uses`: entry files of its plugins; `url`: where it serves. */
-  follow(board: BoardApi, uses: () => readonly string[], url: () => string | undefined): void {
+  /** From now on the tools of this board are told. `about`: asked each time anew. */
+  follow(board: BoardApi, about: () => Pick<RunReport, 'url' | 'uses'>): void {
     this.#board = board;
-    this.#uses = uses;
-    this.#url = url;
+    this.#about = about;
     this.serversChanged();
   }
 
@@ -45,22 +43,21 @@ export class Traces {
 
   async applied(): Promise<void> {
     if (this.#version === '') await this.looksAt();
-    await this.#say('applied');
+    await this.#write('applied');
   }
 
   async refused(error: string): Promise<void> {
-    await this.#say('refused', error);
-  }
-
-  async #say(state: RunReport['state'], error?: string): Promise<void> {
-    const report = { pid: process.pid, version: this.#version, state, uses: this.#uses(), url: this.#url(), error };
-    await this.#files.writeRun(report);
+    await this.#write('refused', error);
   }
 
   async end(): Promise<void> {
     this.#ended = true;
     clearTimeout(this.#timer);
     await this.#files.end();
+  }
+
+  async #write(state: RunReport['state'], error?: string): Promise<void> {
+    await this.#files.writeRun({ pid: process.pid, version: this.#version, state, ...this.#about(), error });
   }
 
   #observed(): Record<string, readonly Tool[]> {

@@ -10,10 +10,11 @@ import type { Logs } from '../log.ts';
 import type { Log } from '../plugin.ts';
 import { version } from '../version.ts';
 import type { Console } from './console.ts';
-import { Traces } from './traces.ts';
 import { exitCodes } from './exit-codes.ts';
 import { showServers } from './progress.ts';
 import { printSnippets } from './snippets.ts';
+import { StopSignals } from './stop-signals.ts';
+import { Traces } from './traces.ts';
 
 export interface UpOptions {
   readonly config?: string;
@@ -44,7 +45,7 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   output.hide(config.secrets);
   const stdio = config.plugins.some((entry) => isEntryOf(entry, 'stdio'));
   if (stdio) output.leaveStdout();
-  const logs = createLog({ ...config.log, secrets: config.secrets });
+  const logs = createLog({ ...config.log, secrets: config.secrets, destination: output.logDestination });
   const log = logs.scope('core');
   const stopping = new Stopping(log);
   for (const warning of config.warnings) log.warn(warning);
@@ -52,11 +53,11 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   try {
     const host = await Host.start(config, logs, { overrides, serversChanged: () => traces?.serversChanged() });
     stopping.blame = (stack) => host.pluginIn(stack);
-    const url = () => host.service<HttpAddress>('http')?.address().url;
-    traces?.follow(host.board, () => host.pluginFiles(), url);
+    traces?.follow(host.board, () => ({ url: urlOf(host), uses: host.pluginFiles() }));
+    const told = traces?.applied();
     const following = followConfig({ config, overrides, host, logs, log, output, stopping, traces });
     if (stdio) stopping.whenInputEnds();
-    await announce(host, options, config, output, stopping);
+    await announce({ host, options, config, output, stopping, told });
     await stopping.requested;
     await (await following)?.close();
     await traces?.end();
@@ -69,15 +70,23 @@ export async function up(options: UpOptions, output: Console): Promise<number> {
   return exitCodes.ok;
 }
 
+function urlOf(host: Host): string | undefined {
+  return host.service<HttpAddress>('http')?.address().url;
+}
+
+interface Announced {
+  readonly host: Host;
+  readonly options: UpOptions;
+  readonly config: Config;
+  readonly output: Console;
+  readonly stopping: Stopping;
+  /** The other commands know of this proxy. */
+  readonly told: Promise<void> | undefined;
+}
+
 /** Says where the proxy listens at once, which servers are up as they come up, and then what to do with it. */
-async function announce(
-  host: Host,
-  options: UpOptions,
-  config: Config,
-  output: Console,
-  stopping: Stopping,
-): Promise<void> {
-  const url = host.service<HttpAddress>('http')?.address().url;
+async function announce({ host, options, config, output, stopping, told }: Announced): Promise<void> {
+  const url = urlOf(host);
   if (output.json) output.printJson({ event: 'listening', version, url, config: config.file }, 0);
   else {
     output.print(`${output.paint('bold', `plugboard ${version}`)}, configured by ${config.file}`);
@@ -86,6 +95,7 @@ async function announce(
     );
   }
   await showServers(host.board, output, stopping.signal);
+  await told;
   if (stopping.signal.aborted) return;
   if (output.json) output.printJson({ event: 'ready', servers: host.board.servers() }, 0);
   else if (url !== undefined) await printSnippets({ url, board: host.board, config, options }, output);
@@ -115,7 +125,6 @@ async function followConfig({
 }: Following): Promise<ConfigWatch | undefined> {
   await stopping.pause(watchAfter);
   if (stopping.signal.aborted) return undefined;
-  await traces?.applied();
   const apply = async () => {
     let next = config;
     await host.reload(async () => {
@@ -156,12 +165,10 @@ async function stopWithin(host: Host, log: Log): Promise<void> {
 class Stopping {
   readonly #controller = new AbortController();
   readonly #log: Log;
-  #asked = false;
   /** Keeps the process alive when no plugin does. */
   readonly #alive = setInterval(() => {}, 2 ** 30);
   readonly requested: Promise<void>;
-  readonly #signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  readonly #onSignal = (name: NodeJS.Signals, number: number) => this.#stop(name, number);
+  readonly #signals: StopSignals;
   /** Finds the plugin that a stack trace names. */
   blame: (stack: string) => string | undefined = () => undefined;
   readonly #onStray = (error: unknown) => {
@@ -173,7 +180,11 @@ class Stopping {
   constructor(log: Log) {
     this.#log = log;
     this.requested = new Promise((resolve) => this.signal.addEventListener('abort', () => resolve(), { once: true }));
-    for (const name of this.#signals) process.on(name, this.#onSignal);
+    // The end of stdin is no signal: a plugin may still send its own.
+    this.#signals = new StopSignals(['SIGINT', 'SIGTERM', 'SIGHUP'], (name) => {
+      this.#log.info(`${name}: stopping`);
+      this.#controller.abort();
+    });
     process.on('uncaughtException', this.#onStray);
     process.on('unhandledRejection', this.#onStray);
   }
@@ -200,15 +211,7 @@ class Stopping {
 
   end(): void {
     clearInterval(this.#alive);
-    for (const name of this.#signals) process.off(name, this.#onSignal);
-  }
-
-  #stop(name: NodeJS.Signals, number: number): void {
-    // Whoever asks twice does not want to wait. The end of stdin was no such asking: a plugin may still send its signal.
-    if (this.#asked) process.exit(128 + number);
-    this.#asked = true;
-    this.#log.info(`${name}: stopping`);
-    this.#controller.abort();
+    this.#signals.end();
   }
 }
 

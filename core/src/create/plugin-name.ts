@@ -60,5 +60,5 @@ function freeId(id: string | undefined, taken: ReadonlyMap<string, string>): str
 }
 
 function suggest(id: string | undefined): string {
-  return id === undefined ? '' : `; try: plugboard create ${id}`;
+  return id === undefined ? '' : `; try: \`plugboard create ${id}\``;
 }

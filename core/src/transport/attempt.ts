@@ -79,8 +79,8 @@ export class Attempt {
   };
 
   #late(option: string): Error {
-    const time = Math.round(performance.now() - this.#started);
+    const time = Math.max(0.1, Math.round((performance.now() - this.#started) / 100) / 10);
     const { server } = this.#init;
-    return new Error(`server "${server}" was not ready within ${time} ms; see what it waits for, or raise ${option}`);
+    return new Error(`server "${server}" was not ready within ${time} s; see what it waits for, or raise ${option}`);
   }
 }

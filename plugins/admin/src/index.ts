@@ -159,7 +159,7 @@ async function announce(
   url: string,
   { chosen, credentials, host, directory, log }: Announced,
 ): Promise<() => Promise<void>> {
-  log.info('the management API is served', { url });
+  log.info('the management API is served', { url, page: `${url}/docs` });
   const { localToken } = credentials;
   if (localToken === undefined) return () => Promise.resolve();
   const { file: configFile } = await host.configuration();

@@ -2,7 +2,7 @@
 import { createServer, STATUS_CODES } from 'node:http';
 import type { RequestListener, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { PlugboardError } from 'plugboard';
+import { cannotListen } from 'plugboard';
 import type { Log } from 'plugboard';
 import { problemType } from './problems.ts';
 
@@ -53,7 +53,7 @@ export class Listener {
     server.maxConnections = maxConnections;
     server.on('clientError', refuse);
     await new Promise<void>((resolve, reject) => {
-      server.once('error', (error) => reject(cannotListen(error, host, port)));
+      server.once('error', (error) => reject(cannotListen('admin', error, host, port)));
       server.listen({ host, port }, resolve);
     });
     server.removeAllListeners('error').on('error', (error) => log.error('the listener failed', { error }));
@@ -96,15 +96,4 @@ function refuse(error: NodeJS.ErrnoException, socket: Socket): void {
     'Connection: close',
   ];
   socket.end(`${headers.join('\r\n')}\r\n\r\n${body}`);
-}
-
-function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): PlugboardError {
-  const advice: Readonly<Record<string, string>> = {
-    EADDRINUSE: 'another process listens there; stop it, or choose another `port`',
-    EACCES: 'this user may not take that port; choose one above 1023',
-    EADDRNOTAVAIL: 'this machine has no such address; correct the option `host`',
-    ENOTFOUND: 'the name is not known; correct the option `host`',
-  };
-  const why = advice[error.code ?? ''] ?? error.message;
-  return new PlugboardError('CANNOT_LISTEN', `admin: cannot listen on ${host}:${port}: ${why}`, { cause: error });
 }

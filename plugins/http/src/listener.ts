@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, Server as NetServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isLoopback, PlugboardError, urlHost } from 'plugboard';
+import { cannotListen, isLoopback, PlugboardError, urlHost } from 'plugboard';
 import type { Context } from './context.ts';
 import type { Router } from './router.ts';
 
@@ -57,7 +57,7 @@ export class Listener {
     const { host, port } = options;
     if (!isLoopback(host)) this.#refuseUnprotected(host);
     await new Promise<void>((resolve, reject) => {
-      this.server.once('error', (error) => reject(cannotListen(error, host, port)));
+      this.server.once('error', (error) => reject(cannotListen('http', error, host, port)));
       this.server.listen({ host, port }, resolve);
     });
     this.server.removeAllListeners('error');
@@ -101,16 +101,4 @@ export class Listener {
   get #busy(): boolean {
     return this.#router.sessions.calls > 0 || this.#router.newEra.calls.size > 0;
   }
-}
-
-function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const where = `http: cannot listen on ${urlHost(host)}:${port}`;
-  const advice: Record<string, string> = {
-    EADDRINUSE: 'another process listens there; stop it, or choose another port with --port N or the option `port`',
-    EACCES: 'this user may not take that port; choose one above 1023 with --port N or the option `port`',
-    EADDRNOTAVAIL: 'this machine has no such address; correct the option `host`',
-    ENOTFOUND: 'the name is not known; correct the option `host`',
-  };
-  const why = (error.code === undefined ? undefined : advice[error.code]) ?? error.message;
-  return new PlugboardError('CANNOT_LISTEN', `${where}: ${why}`, { cause: error });
 }

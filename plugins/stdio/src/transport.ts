@@ -1,6 +1,7 @@
 // The transport: one client on a pair of streams. Lines in, lines out, back-pressure and the end; what is said lives in the core.
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Answer, ClientConversation, idOfRequest, isTooDeep, maxDepth, rpcCode } from 'plugboard';
 import type { BoardApi, Log } from 'plugboard';
 import { Admission } from './admission.ts';
@@ -31,6 +32,9 @@ const drainLimit = 1500;
 /** Requests under way at a time. To read no more instead is no choice: what they wait for may be the client's next line. */
 const maxCalls = 1000;
 
+/** The same when the input has ended: its last request may have to wait for a server that only just starts. */
+const lastLimit = 3000;
+
 /** Serves one client on `input` and `output`, from now on. */
 export function createStdioTransport(board: BoardApi, options: StdioTransportOptions): StdioTransport {
   return new Transport(board, options);
@@ -42,7 +46,12 @@ class Transport implements StdioTransport {
   readonly #writer: LineWriter;
   readonly #conversation: ClientConversation;
   #lines: (Buffer | typeof tooLong)[] = [];
+  /** Input has ended or the transport is stopped: nothing more is read, what was read is still answered. */
+  #ending: Promise<void> | undefined;
+  #allWorkedOff: (() => void) | undefined;
   #ended = false;
+  /** Nobody reads answers any more. */
+  #vanished = false;
 
   constructor(board: BoardApi, options: StdioTransportOptions) {
     const { input, output, log, maxLineBytes, server, token } = options;
@@ -63,16 +72,13 @@ class Transport implements StdioTransport {
       anew: 'send initialize to begin another',
       ready: () => this.#work(),
     });
-    input.on('data', this.#onData).on('end', this.#onGone).on('close', this.#onGone).on('error', this.#onGone);
+    input.on('data', this.#onData).on('end', this.#onEnd).on('close', this.#onClose).on('error', this.#onGone);
     // A stream that is over says so no more.
     if (input.readableEnded || input.destroyed) setImmediate(this.#onGone);
   }
 
   async stop(): Promise<void> {
-    if (this.#ended) return;
-    this.#deafen();
-    await this.#conversation.finish('the proxy stops', drainLimit);
-    await this.#writer.release(drainLimit);
+    if (!this.#ended) await this.#end('the proxy stops', drainLimit);
   }
 
   readonly #onData = (chunk: Buffer | string): void => {
@@ -80,11 +86,43 @@ class Transport implements StdioTransport {
     this.#work();
   };
 
+  readonly #onEnd = (): void => {
+    if (this.#ending !== undefined) return;
+    void this.#end('the client has gone', lastLimit).then(() => {
+      if (!this.#vanished) this.#options.onEnd();
+    });
+  };
+
+  /** Behind the end of input it says nothing new. */
+  readonly #onClose = (): void => {
+    if (this.#ending === undefined) this.#onGone();
+  };
+
   readonly #onGone = (): void => {
     if (this.#ended) return;
+    this.#vanished = true;
     this.#deafen();
     void this.#leave();
   };
+
+  #end(reason: string, limit: number): Promise<void> {
+    this.#ending ??= this.#finish(reason, performance.now() + limit);
+    return this.#ending;
+  }
+
+  /** Works off what was read, and lets requests under way end, until `deadline`. */
+  async #finish(reason: string, deadline: number): Promise<void> {
+    const left = () => Math.max(0, deadline - performance.now());
+    const { input } = this.#options;
+    input.off('data', this.#onData).pause();
+    const workedOff = new Promise<void>((resolve) => (this.#allWorkedOff = resolve));
+    this.#work();
+    await within(workedOff, left());
+    if (this.#ended) return;
+    this.#deafen();
+    await this.#conversation.finish(reason, left());
+    await this.#writer.release(drainLimit);
+  }
 
   async #leave(): Promise<void> {
     await this.#conversation.vanish('the client has gone');
@@ -102,6 +140,10 @@ class Transport implements StdioTransport {
     }
     if (this.#ended) return;
     this.#lines = this.#lines.slice(next);
+    if (this.#ending !== undefined) {
+      if (this.#lines.length === 0 && !this.#mustWait) this.#allWorkedOff?.();
+      return;
+    }
     const { input } = this.#options;
     if (this.#mustWait) input.pause();
     else if (input.isPaused()) input.resume();
@@ -134,11 +176,18 @@ class Transport implements StdioTransport {
     this.#ended = true;
     this.#lines = [];
     const { input } = this.#options;
-    input.off('data', this.#onData).off('end', this.#onGone).off('close', this.#onGone).off('error', this.#onGone);
+    input.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose).off('error', this.#onGone);
     // An error that comes late is nobody's any more, and must not bring the process down.
     if (!input.listeners('error').includes(ignore)) input.on('error', ignore);
     input.pause();
   }
+}
+
+/** Waits for the promise, at most so many ms. */
+async function within(promise: Promise<void>, ms: number): Promise<void> {
+  const giveUp = new AbortController();
+  await Promise.race([promise, sleep(ms, undefined, { signal: giveUp.signal }).catch(() => {})]);
+  giveUp.abort();
 }
 
 function ignore(): void {}

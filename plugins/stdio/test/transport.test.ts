@@ -456,9 +456,46 @@ test('at most 1000 requests are under way; a response is still read then', async
   await pipe.transport.stop();
 });
 
-test('the end: of input, of output, by an error, before and while the session opens', async (t) => {
+// Alone: the time that the transport grants is not to be spent by the other tests of this process.
+test.serial('the end of input: what was read before it is answered, and then the client has gone', async (t) => {
+  const board = new FakeBoard();
+  let open = () => {};
+  board.gate = new Promise((resolve) => (open = resolve));
+  const pipe = new Pipe(board);
+  pipe.send(
+    request(1, 'initialize', {}),
+    request(2, 'later', {}),
+    request(3, 'hang', {}),
+    request(4, 'echo', enveloped()),
+  );
+  pipe.input.end();
+  await settle();
+  open();
+  while (!board.handled.some((each) => each.request.id === 3)) await settle();
+  t.is(pipe.ends, 0);
+  board.handled.find((each) => each.request.id === 3)?.reply.answer(Answer.result({ in: 'time' }));
+  await pipe.until(() => pipe.ends > 0);
+  t.deepEqual(
+    pipe.lines.map((each) => `${String((each as Message).id)} ${'result' in each}`).sort(),
+    [1, 2, 3, 4].map((id) => `${id} true`),
+  );
+  t.deepEqual(board.closed.map((each) => each.session.era).sort(), ['new', 'old']);
+
+  // It is not waited for ever.
+  const patient = new FakeBoard();
+  const hanging = new Pipe(patient);
+  await hanging.initialize();
+  hanging.send(request(1, 'hang'));
+  hanging.input.end();
+  await hanging.until(() => hanging.ends > 0);
+  t.like((await hanging.answer(1)).error, { code: -32000, message: 'the client has gone' });
+  t.is(patient.handled[0]?.cancelled, 'the client has gone');
+  await hanging.transport.stop();
+  t.is(hanging.ends, 1);
+});
+
+test('the end: of output, by an error, before and while the session opens', async (t) => {
   const ends: Record<string, (pipe: Pipe) => void> = {
-    'end of input': (pipe) => void pipe.input.end(),
     'input closed': (pipe) => void pipe.input.destroy(),
     'input broken': (pipe) => void pipe.input.destroy(new Error('EIO')),
     'output broken': (pipe) => void pipe.output.destroy(Object.assign(new Error('EPIPE'), { code: 'EPIPE' })),
@@ -610,7 +647,7 @@ test('rubbish never crashes the transport, and never reaches another client', as
         t.true(isMessage, JSON.stringify(each));
       }
       t.is(neighbour.lines.length, before);
-      pipe.input.end();
+      pipe.input.destroy();
       await pipe.until(() => pipe.ends > 0);
       t.deepEqual((await neighbour.request(`n${before}`, 'echo', { before })).result, { params: { before } });
     }),

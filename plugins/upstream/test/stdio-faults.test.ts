@@ -44,6 +44,7 @@ test('a child that ends at start: its last words are for the log and the status 
       ending: { ...faulty('--exit-at-start'), env: { API_TOKEN: 'sesame-open-123' } },
       missing: { command: 'plugboard-no-such-program' },
       nowhere: { ...faulty(), cwd: './no/such/folder' },
+      path: { command: './no-such-script' },
       nul: { command: 'a\0b' },
     },
   });
@@ -64,6 +65,10 @@ test('a child that ends at start: its last words are for the log and the status 
     (await t.throwsAsync(harness.connect('nowhere'))).message,
     /working directory .*no\/such\/folder does not exist; correct mcpServers\.nowhere\.cwd/,
   );
+  t.regex(
+    (await t.throwsAsync(harness.connect('path'))).message,
+    /server "path" could not be started: there is no file \/.*\/no-such-script; install it, or correct mcpServers\.path\.command/,
+  );
   t.regex((await t.throwsAsync(harness.connect('nul'))).message, /server "nul" could not be started/);
 });
 
@@ -74,7 +79,7 @@ test('a child that never answers the handshake is given up and ended, and so is 
   };
   const harness = await Harness.start(t, { connectTimeout: 4000, probeTimeout: 200, servers: { silent } });
   await t.throwsAsync(harness.connect('silent'), {
-    message: /server "silent" was not ready within \d+ ms; .* its last words are in the log$/,
+    message: /server "silent" was not ready within [\d.]+ s; .* its last words are in the log$/,
   });
   t.true(harness.messages('warn').some((line) => /"silent": its last words: pid \d+/.test(line)));
   const abort = new AbortController();

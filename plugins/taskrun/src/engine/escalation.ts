@@ -153,7 +153,11 @@ export function decide(
 }
 
 export function unknownEscalation(id: string): Problem {
-  return new Problem(404, 'escalation-unknown', `there is no escalation "${id}"; GET /escalations lists them`);
+  return new Problem(
+    404,
+    'escalation-unknown',
+    `there is no escalation "${id}"; \`plugboard task escalations\` or GET /escalations lists them`,
+  );
 }
 
 export const newEscalationId = () => `esc-${randomBytes(8).toString('hex')}`;

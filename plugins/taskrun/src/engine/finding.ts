@@ -32,5 +32,5 @@ export function checkVersion(record: TaskRecord, expected: string): void {
 }
 
 export function unknownTask(id: string): Problem {
-  return new Problem(404, 'task-unknown', `there is no task "${id}"; GET /tasks lists them`);
+  return new Problem(404, 'task-unknown', `there is no task "${id}"; \`plugboard task list\` or GET /tasks lists them`);
 }

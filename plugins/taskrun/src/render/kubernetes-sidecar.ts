@@ -32,7 +32,7 @@ export interface Sidecar {
 /** The proxy's container for a task's pod. Throws REQUEST_FAILED when no image is named. */
 export function sidecarOf(task: Task, options: KubernetesOptions): Sidecar {
   if (options.image === undefined)
-    throw new PlugboardError('REQUEST_FAILED', 'layout sidecar: name an image for the proxy (option kubernetes.image)');
+    throw new PlugboardError('REQUEST_FAILED', 'layout sidecar: name an image for the proxy (option rendering.image)');
   const installs = options.packages.length > 0;
   const proxy = proxyOf(task, options, options.image);
   const install = installs ? [installOf(options, options.image)] : [];

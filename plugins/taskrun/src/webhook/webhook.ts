@@ -4,7 +4,7 @@ import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'n
 import { createServer } from 'node:https';
 import type { Server as SecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { PlugboardError } from 'plugboard';
+import { cannotListen, PlugboardError } from 'plugboard';
 import type { Log } from 'plugboard';
 import { admissionHandler } from './admission.ts';
 import type { Admission, TaskLookup } from './admission.ts';
@@ -78,10 +78,7 @@ function limit(server: Server | SecureServer, { maxConnections, requestTimeout }
 
 function listen(server: Server | SecureServer, { host, port }: WebhookOptions): Promise<void> {
   return new Promise((resolve, reject) => {
-    server.once('error', (error) => {
-      const message = `plugin "taskrun": the webhook cannot listen on ${host}:${port}: ${error.message}`;
-      reject(new PlugboardError('CANNOT_LISTEN', message, { cause: error }));
-    });
+    server.once('error', (error) => reject(cannotListen('plugin "taskrun": the webhook', error, host, port)));
     server.listen(port, host, resolve);
   });
 }

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import path from 'node:path';
 import type { Log } from 'plugboard';
 import { pause } from '../pause.ts';
 import type { StdioSettings } from '../settings.ts';
@@ -168,7 +169,8 @@ export class Child {
     if (error.code !== 'ENOENT') return `could not be started with "${command}" (${error.message}); correct ${place}`;
     if (!existsSync(cwd))
       return `could not be started: its working directory ${cwd} does not exist; correct ${place}.cwd`;
-    return `could not be started: there is no program "${command}" on the PATH; install it, or correct ${place}.command`;
+    const where = command.includes('/') ? `file ${path.resolve(cwd, command)}` : `program "${command}" on the PATH`;
+    return `could not be started: there is no ${where}; install it, or correct ${place}.command`;
   }
 }
 

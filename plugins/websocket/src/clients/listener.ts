@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import type { IncomingMessage, Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { isLoopback, PlugboardError, urlHost } from 'plugboard';
+import { cannotListen, isLoopback, PlugboardError, urlHost } from 'plugboard';
 import { Connections } from './connections.ts';
 import type { Context } from './context.ts';
 import { Gate } from './gate.ts';
@@ -112,7 +112,7 @@ export class Listener {
     const { host, port } = options;
     if (!isLoopback(host)) this.#refuseUnprotected(host);
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) => reject(cannotListen(error, host, port ?? 0)));
+      this.#server.once('error', (error) => reject(cannotListen('websocket', error, host, port ?? 0)));
       this.#server.listen({ host, port }, resolve);
     });
     this.#server.removeAllListeners('error');
@@ -143,19 +143,6 @@ function ownServer(): Server {
   return server.on('request', (_request, response) => {
     response.writeHead(426, { 'Content-Type': 'text/plain', Upgrade: 'websocket', Connection: 'close' });
     response.end('Only WebSocket is served here\n');
-  });
-}
-
-function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): Error {
-  const advice: Record<string, string> = {
-    EADDRINUSE: 'another process listens there; stop it, or choose another `port`',
-    EACCES: 'this user may not take that port; choose one above 1023',
-    EADDRNOTAVAIL: 'this machine has no such address; correct the option `host`',
-    ENOTFOUND: 'the name is not known; correct the option `host`',
-  };
-  const why = (error.code === undefined ? undefined : advice[error.code]) ?? error.message;
-  return new PlugboardError('CANNOT_LISTEN', `websocket: cannot listen on ${urlHost(host)}:${port}: ${why}`, {
-    cause: error,
   });
 }
 
