@@ -44,7 +44,7 @@ export interface ConnectionEvents {
   notification(message: RpcNotification): void;
   /** Old era: a request of the server that belongs to no call (e.g. `roots/list` after start). Always resolves. */
   request(message: RpcRequest): Promise<RpcResponse>;
-  /** The connection ended and nobody asked it to. Open calls have been failed before. Called at most once. */
+  /** The connection ended and nobody asked it to. Open calls have been failed before. Called at most once. Its words: see {@link ServerDefinition.open}. */
   closed(reason: Error): void;
 }
 
@@ -92,6 +92,9 @@ export interface ServerDefinition {
   /** ms; see {@link UpstreamCall}. Undefined: the configured defaults. */
   readonly timeout?: number | undefined;
   readonly maxTimeout?: number | undefined;
-  /** Opens a connection. Rejects with an Error whose message says what to do. `signal` aborts the attempt. */
+  /**
+   * Opens a connection. Rejects with an Error whose message says what to do, fit for clients; what a server has said that only operators
+   * may read stands in its member `detail`, a string. `signal` aborts the attempt.
+   */
   open(key: LeaseKey, events: ConnectionEvents, signal: AbortSignal): Promise<Connection>;
 }

@@ -5,7 +5,7 @@ import { InFlight } from './in-flight.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
 import type { JsonObject, RpcRequest, RpcResponse } from './protocol/messages.ts';
 import type { Session } from './session.ts';
-import { UpstreamCall } from './upstream-call.ts';
+import { CallFailure, UpstreamCall } from './upstream-call.ts';
 import type { Caller } from './upstream-call.ts';
 
 /** One resource that the server was asked to tell of. */
@@ -46,12 +46,18 @@ export class Lease {
   /** Sends a call on this connection. */
   send(call: UpstreamCall): Promise<Answer> {
     this.calls.set(call.id, call);
-    call.onEnd = this.#forget;
-    this.connection.send(call);
+    call.onEnd = this.#over;
+    try {
+      this.connection.send(call);
+    } catch (error) {
+      // It must not, but connections are plugins' code; the call would wait until its time limit.
+      const why = error instanceof Error ? error.message : String(error);
+      call.fail(new CallFailure('invalid', `${call.method} cannot be sent (${why})`, { cause: error }));
+    }
     return call.answer;
   }
 
-  readonly #forget = (call: UpstreamCall): void => this.calls.delete(call.id);
+  readonly #over = (call: UpstreamCall): void => this.calls.delete(call.id);
 
   /**
    * Old era: a request of the server that names no call goes to the newest open call that is not waiting for its client already, then to
@@ -108,6 +114,15 @@ export class Lease {
     if (subscribers === undefined || !subscribers.delete(subscriber) || subscribers.size > 0) return;
     this.#subscribed.delete(uri);
     void this.#tell('resources/unsubscribe', { uri }, caller);
+  }
+
+  /** A session has ended: what it alone had subscribed to is no longer wanted. False when it was no user of this lease. */
+  forget(session: Session): boolean {
+    if (!this.sessions.delete(session)) return false;
+    // A connection of its own ends with it.
+    if (this.key.kind !== 'session')
+      for (const uri of [...this.#subscribed.keys()]) this.unsubscribe(uri, session, session);
+    return true;
   }
 
   /** A request whose answer nobody needs. Resolves when it is there, or when it will not come. */

@@ -71,7 +71,7 @@ export class Leases {
   /** Forgets a session that has ended; its own connections are closed. */
   release(session: Session): void {
     for (const lease of this.open()) {
-      if (lease.sessions.delete(session)) lease.idleSince = Date.now();
+      if (lease.forget(session)) lease.idleSince = Date.now();
       if (lease.key.session === session.id) this.#close(lease);
     }
   }

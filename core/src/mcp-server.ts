@@ -13,7 +13,8 @@ export interface LoopTransport {
   onclose?: (() => void) | undefined;
   onerror?: ((error: Error) => void) | undefined;
   start(): Promise<void>;
-  send(message: unknown): Promise<void>;
+  /** `relatedRequestId`: the request on whose behalf the server speaks; the SDK's servers say it of what a handler sends. */
+  send(message: unknown, options?: { readonly relatedRequestId?: string | number | undefined }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -42,7 +43,7 @@ export function mcpServer(definition: McpServerDefinition): ServerDefinition {
     kind: 'in-process',
     isolation: definition.isolation,
     open: async (key, events) => {
-      const connection = new LoopConnection(definition.name, await definition.create(key), events);
+      const connection = new LoopConnection(definition.name, await definition.create(key), key, events);
       await connection.handshake(key);
       return connection;
     },
@@ -59,17 +60,18 @@ class LoopConnection implements Connection {
   readonly #peer: Peer;
   #closed = false;
 
-  constructor(name: string, server: Connectable, events: ConnectionEvents) {
+  constructor(name: string, server: Connectable, key: LeaseKey, events: ConnectionEvents) {
     this.#name = name;
     this.#server = server;
     this.#events = events;
     this.#transport = {
       start: async () => {},
       // Asynchronous like a real channel: an answer never arrives inside the call that asked.
-      send: async (message) => queueMicrotask(() => this.#peer.receive(message)),
+      send: async (message, options) => queueMicrotask(() => this.#peer.receive(message, options?.relatedRequestId)),
       close: async () => this.#end(new Error('the server closed its transport')),
     };
     this.#peer = new Peer({
+      ofOneGrant: key.grant !== undefined,
       send: (message: RpcMessage) => queueMicrotask(() => this.#transport.onmessage?.(message as never)),
       notification: (message) => this.#events.notification(message),
       request: (message) => this.#events.request(message),

@@ -2,13 +2,26 @@
 import { InFlight } from './in-flight.ts';
 import { Answer } from './protocol/answer.ts';
 import { findResponseId } from './protocol/response-place.ts';
+import { preview } from './preview.ts';
 import { isNotification, isObject, isRequest, metaKey, metaOf, rpcCode } from './protocol/messages.ts';
-import type { JsonObject, RpcMessage, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type {
+  JsonObject,
+  RequestId,
+  RpcMessage,
+  RpcNotification,
+  RpcRequest,
+  RpcResponse,
+} from './protocol/messages.ts';
 import { CallFailure } from './upstream-call.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
 export interface PeerEvents {
-  /** Writes one message to the other side. Must not throw. */
+  /**
+   * All calls are of one grant. Only then may a message that names no call be taken for that of the only one that is open: the call
+   * that it belongs to may have been given up just before, and the one that is left may be another grant's.
+   */
+  readonly ofOneGrant: boolean;
+  /** Writes one message to the other side. What it throws ends a call; any other message is lost then. */
   send(message: RpcMessage): void;
   /** A notification that belongs to no call. */
   notification(message: RpcNotification): void;
@@ -25,6 +38,8 @@ export interface PeerEvents {
 export class Peer {
   readonly #events: PeerEvents;
   readonly #calls = new InFlight<UpstreamCall>();
+  /** Requests of the other side that wait for their answer. */
+  readonly #asked = new Set<RequestId>();
   #closed: CallFailure | undefined;
 
   constructor(events: PeerEvents) {
@@ -51,13 +66,18 @@ export class Peer {
     };
     const message: RpcRequest = { jsonrpc: '2.0', id: call.id, method: call.method };
     if (call.params !== undefined) message.params = call.params;
-    this.#events.send(message);
+    try {
+      this.#events.send(message);
+    } catch (error) {
+      this.#calls.delete(call.id);
+      call.fail(unsent(call.method, error));
+    }
   }
 
   /** Sends a notification. */
   notify(method: string, params?: JsonObject): void {
-    if (this.#closed !== undefined) return;
-    this.#events.send(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
+    if (this.#closed === undefined)
+      this.#write(params === undefined ? { jsonrpc: '2.0', method } : { jsonrpc: '2.0', method, params });
   }
 
   /** One whole message as bytes, without a line break at its end. */
@@ -77,16 +97,11 @@ export class Peer {
     this.receive(message);
   }
 
-  /** One parsed message. An array is a batch (2025-03-26 allowed them). */
-  receive(message: unknown): void {
-    if (Array.isArray(message)) for (const each of message) this.receive(each);
-    else if (isRequest(message)) void this.#serve(message);
-    else if (isNotification(message)) this.#notification(message);
-    else if (isObject(message) && (isObject(message['result']) || isObject(message['error']))) {
-      const id = message['id'];
-      if (typeof id === 'number') this.#settle(id, Answer.parsed(message as unknown as RpcResponse));
-      else this.#events.rubbish(`an answer to no request: ${preview(JSON.stringify(message))}`);
-    } else this.#events.rubbish(`not a message of the protocol: ${preview(JSON.stringify(message) ?? '')}`);
+  /** One parsed message, or a batch of them (2025-03-26). `origin`: id of the call that it belongs to, where the channel says so. */
+  receive(message: unknown, origin?: RequestId): void {
+    // One level only: a batch in a batch is none, and nests as deep as its sender likes.
+    if (Array.isArray(message)) for (const each of message) this.#receive(each, origin);
+    else this.#receive(message, origin);
   }
 
   /** Ends the conversation: every open call fails with the given failure. */
@@ -99,6 +114,16 @@ export class Peer {
     }
   }
 
+  #receive(message: unknown, origin: RequestId | undefined): void {
+    if (isRequest(message)) void this.#serve(message, origin);
+    else if (isNotification(message)) this.#notification(message, origin);
+    else if (isObject(message) && (isObject(message['result']) || isObject(message['error']))) {
+      const id = message['id'];
+      if (typeof id === 'number') this.#settle(id, Answer.parsed(message as unknown as RpcResponse));
+      else this.#events.rubbish(`an answer to no request: ${preview(message)}`);
+    } else this.#events.rubbish(`not a message of the protocol: ${preview(message)}`);
+  }
+
   #settle(id: number, answer: Answer): void {
     const call = this.#calls.get(id);
     if (call === undefined) {
@@ -109,14 +134,19 @@ export class Peer {
     call.resolve(answer);
   }
 
-  #notification(message: RpcNotification): void {
-    const call = this.#callOf(message);
+  #notification(message: RpcNotification, origin: RequestId | undefined): void {
+    if (message.method === 'notifications/cancelled') {
+      // Its id is the other side's own: it means a request that was asked here, and nothing to anybody else.
+      this.#asked.delete(message.params?.['requestId'] as RequestId);
+      return;
+    }
+    const call = this.#callOf(message, origin);
     if (call !== undefined) call.notify(message);
     else if (message.method !== 'notifications/progress') this.#events.notification(message);
   }
 
   /** The call that a notification belongs to: by progress token, or because it is the only one that can be meant. */
-  #callOf(message: RpcNotification): UpstreamCall | undefined {
+  #callOf(message: RpcNotification, origin: RequestId | undefined): UpstreamCall | undefined {
     if (message.method === 'notifications/progress') {
       const token = message.params?.['progressToken'];
       return typeof token === 'number' ? this.#calls.get(token) : undefined;
@@ -124,34 +154,59 @@ export class Peer {
     // New era on a shared channel: request-scoped messages name their request nowhere but here.
     const related = metaOf(message.params)?.[metaKey.subscriptionId];
     if (related !== undefined) return undefined;
-    return message.method === 'notifications/message' ? this.#onlyCall() : undefined;
+    return message.method === 'notifications/message' ? this.#meant(origin) : undefined;
   }
 
-  #onlyCall(): UpstreamCall | undefined {
-    if (this.#calls.size !== 1) return undefined;
+  /** The call that a message belongs to: the one that is named, or the only one that can be meant. */
+  #meant(origin: RequestId | undefined): UpstreamCall | undefined {
+    if (origin !== undefined) return typeof origin === 'number' ? this.#calls.get(origin) : undefined;
+    if (!this.#events.ofOneGrant || this.#calls.size !== 1) return undefined;
     const [call] = this.#calls.all();
     return call;
   }
 
-  /** Answers a request of the server: by the client of the only open call that can be asked, else by the owner of the connection. */
-  async #serve(request: RpcRequest): Promise<void> {
-    const call = request.method === 'ping' ? undefined : this.#onlyCall();
+  /** Answers a request of the server: by the client of the call that is meant, if it can be asked, else by the owner of the connection. */
+  async #serve(request: RpcRequest, origin: RequestId | undefined): Promise<void> {
+    if (request.method === 'ping') {
+      this.#write({ jsonrpc: '2.0', id: request.id, result: {} });
+      return;
+    }
+    this.#asked.add(request.id);
+    const call = this.#meant(origin);
     let response: RpcResponse;
     try {
-      if (request.method === 'ping') response = { jsonrpc: '2.0', result: {} };
-      else response = await (call?.canAsk === true ? call.ask(request) : this.#events.request(request));
+      response = await (call?.canAsk === true ? call.ask(request) : this.#events.request(request));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       response = { jsonrpc: '2.0', error: { code: rpcCode.internalError, message } };
     }
-    if (this.#closed === undefined) this.#events.send({ ...response, id: request.id });
+    // Not when the server has cancelled its request meanwhile.
+    if (!this.#asked.delete(request.id) || this.#closed !== undefined) return;
+    if (!this.#write({ ...response, id: request.id })) this.#write({ ...unwritable, id: request.id });
+  }
+
+  /** Writes what is no call. False when it could not be written; nobody waits for an answer to it. */
+  #write(message: RpcMessage): boolean {
+    try {
+      this.#events.send(message);
+      return true;
+    } catch {
+      return false;
+    }
   }
 }
 
-/** The first characters of something unreadable, for a log line. */
-function preview(value: Buffer | string): string {
-  const text = typeof value === 'string' ? value.slice(0, 120) : value.toString('utf8', 0, 120);
-  return JSON.stringify(text);
+/** What a server is told instead of an answer that cannot be written. */
+const unwritable: RpcResponse = {
+  jsonrpc: '2.0',
+  error: { code: rpcCode.internalError, message: 'the answer of the client cannot be passed on' },
+};
+
+/** The failure of a call that could not be written. */
+function unsent(method: string, error: unknown): CallFailure {
+  if (error instanceof CallFailure) return error;
+  const why = error instanceof Error ? error.message : String(error);
+  return new CallFailure('invalid', `${method} cannot be sent (${why}): send other params`, { cause: error });
 }
 
 /** The failure for calls whose server was closed from our side. */

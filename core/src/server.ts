@@ -17,8 +17,8 @@ import { Leases } from './leases.ts';
 import type { LeaseOwner } from './leases.ts';
 import { linkAbort } from './linked-abort.ts';
 import { LiveCatalogue } from './live-catalogue.ts';
-import { rpcCode } from './protocol/messages.ts';
-import type { RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import type { RpcNotification } from './protocol/messages.ts';
+import { answerAsProxy } from './proxy-answer.ts';
 import { listKinds, listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { ServerLimits } from './server-limits.ts';
@@ -57,7 +57,10 @@ export class Server implements LeaseOwner {
   definition: ServerDefinition;
   readonly plugin: string;
   state: ServerState = 'starting';
+  /** Why it is down, in words that clients may read. */
   reason: string | undefined;
+  /** What operators should know beyond that. */
+  #detail: string | undefined;
   restarts = 0;
   info: ServerInfo | undefined;
   era: 'old' | 'new' | undefined;
@@ -168,7 +171,7 @@ export class Server implements LeaseOwner {
       plugin: this.plugin,
       isolation: definition.isolation,
       state: this.state,
-      reason: this.reason,
+      reason: this.#detail === undefined ? this.reason : `${this.reason}; ${this.#detail}`,
       era: this.era,
       protocolVersion: this.info?.protocolVersion,
       tools: catalogue.tools.length,
@@ -200,6 +203,7 @@ export class Server implements LeaseOwner {
     await this.#gate.run(() => this.#connect(closed.resolve));
     this.state = 'ready';
     this.reason = undefined;
+    this.#detail = undefined;
     this.#failures = 0;
     this.#settle();
     for (const wake of this.#waiting) wake();
@@ -247,6 +251,7 @@ export class Server implements LeaseOwner {
     this.leases.dropShared();
     this.state = 'failed';
     this.reason = this.#reasonOf(error);
+    this.#detail = detailOf(error);
     // The same again and again would bury everything else in the log.
     const level = this.#failures > 1 && this.reason === this.#told ? 'debug' : 'warn';
     this.#told = this.reason;
@@ -336,23 +341,22 @@ export class Server implements LeaseOwner {
   eventsOf(lease: () => Lease | undefined, closed: (reason: Error) => void): ConnectionEvents {
     return {
       notification: (message) => {
+        // The id in it is the server's own, and may be that of another question at a client.
+        if (message.method === 'notifications/cancelled') return;
         const kinds = listKinds.filter((kind) => listMethods[kind].changed === message.method);
         if (kinds.length > 0) this.#listsChanged(lease(), kinds);
         else this.#events.notification(this, lease(), message);
       },
-      request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message)),
+      request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message, this.definition.isolation)),
       closed,
     };
   }
 }
 
-/** What the proxy itself answers a server that asks while nobody's call is open. */
-export function answerAsProxy(request: RpcRequest): RpcResponse {
-  if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
-  return {
-    jsonrpc: '2.0',
-    error: { code: rpcCode.methodNotFound, message: `${request.method}: no client is asking, so none can be asked` },
-  };
+/** What an error says to operators alone; see {@link ServerDefinition.open}. */
+function detailOf(error: unknown): string | undefined {
+  const detail = error instanceof Error ? (error as { detail?: unknown }).detail : undefined;
+  return typeof detail === 'string' ? detail : undefined;
 }
 
 function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {

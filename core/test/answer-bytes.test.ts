@@ -115,3 +115,13 @@ test('lists, errors and questions are not translated as bytes', (t) => {
   const error: RpcResponse = { jsonrpc: '2.0', error: { code: -32602, message: 'no' } };
   t.is(translateBytes(Answer.parsed(error), 'new', 'tools/call', serverInfo), undefined);
 });
+
+test('an answer that nests too deep to be written becomes an error, for whoever waits for it', (t) => {
+  const deep = JSON.parse(`{"a":${'['.repeat(50_000)}${']'.repeat(50_000)}}`) as JsonObject;
+  const answer = Answer.parsed({ jsonrpc: '2.0', id: 7, result: deep });
+  for (const text of [answer.encode(3).toString(), answer.binary(3)])
+    t.like(JSON.parse(text ?? ''), {
+      id: 3,
+      error: { code: -32_603, message: 'The answer cannot be written as JSON: Maximum call stack size exceeded' },
+    });
+});

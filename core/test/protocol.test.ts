@@ -231,6 +231,7 @@ test('a peer matches answers by id: late, repeated and foreign ones are dropped,
   const sent: RpcMessage[] = [];
   const rubbish: string[] = [];
   const peer = new Peer({
+    ofOneGrant: true,
     send: (message) => void sent.push(message),
     notification: () => {},
     request: async () => ({ jsonrpc: '2.0', result: {} }),

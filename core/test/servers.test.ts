@@ -1,9 +1,23 @@
 // Servers that misbehave: slow, dead, dying, storming. The others and their clients must not notice.
+import { McpServer } from '@modelcontextprotocol/sdk/server/mcp.js';
+import { ElicitResultSchema } from '@modelcontextprotocol/sdk/types.js';
 import test from 'ava';
-import { Answer, CallFailure, definePlugin, gone, localServer, localTool, z } from '../src/index.ts';
-import type { UpstreamCall } from '../src/index.ts';
+import { Answer, CallFailure, definePlugin, gone, localServer, localTool, mcpServer, z } from '../src/index.ts';
+import type { Connectable, UpstreamCall } from '../src/index.ts';
 import { Puppet } from './puppet.ts';
 import { echoServer, startHost, TestClient, until } from './support.ts';
+
+/** A server of the SDK with a tool that asks its client. */
+function askingServer(): Connectable {
+  const server = new McpServer({ name: 'asking', version: '1' }, { capabilities: { tools: {} } });
+  server.registerTool('ask', { description: 'asks' }, async (extra) => {
+    const requestedSchema = { type: 'object' as const, properties: {} };
+    const request = { method: 'elicitation/create' as const, params: { message: 'Who?', requestedSchema } };
+    const { action } = await extra.sendRequest(request, ElicitResultSchema);
+    return { content: [{ type: 'text', text: action }] };
+  });
+  return server;
+}
 
 test('a server that never starts holds up nobody and is announced when it comes', async (t) => {
   let start!: () => void;
@@ -122,6 +136,63 @@ test('a client that cancels is not answered, and its server is told', async (t) 
   await t.throwsAsync(call.answer, { instanceOf: CallFailure });
   await client.request('ping');
   t.false(answered);
+});
+
+test('what one session has subscribed to ends with it, and with the last of those who have', async (t) => {
+  const shared = new Puppet('shared', { isolation: 'shared' });
+  shared.capabilities = { resources: { subscribe: true } };
+  const { host, board } = await startHost([shared.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const [one, two] = [await TestClient.old(board), await TestClient.old(board)];
+  const told = () => shared.calls.map(({ method, params }) => `${method} ${String(params?.['uri'])}`);
+  for (const [client, uri] of [
+    [one, 'x://both'],
+    [one, 'x://one'],
+    [two, 'x://both'],
+  ] as const)
+    t.like((await client.request('resources/subscribe', { uri })).response, { result: {} });
+  const subscribed = ['resources/subscribe x://both', 'resources/subscribe x://one'];
+  t.deepEqual(told(), subscribed);
+  await board.close(one.session, 'it has gone');
+  t.deepEqual(told(), [...subscribed, 'resources/unsubscribe x://one']);
+  await board.close(two.session, 'it has gone');
+  t.is(told().at(-1), 'resources/unsubscribe x://both');
+});
+
+test('a server’s cancel is not passed on to clients; a connection that throws fails the call', async (t) => {
+  const puppet = new Puppet('p');
+  const { host, board } = await startHost([puppet.plugin]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const client = await TestClient.old(board);
+  const call = client.request('tools/call', { name: 'p_one', arguments: {} });
+  await until(() => puppet.calls.length === 1);
+  const say = (method: string) =>
+    puppet.events.at(-1)?.notification({ jsonrpc: '2.0', method, params: { requestId: 1 } });
+  say('notifications/cancelled');
+  say('notifications/other');
+  t.like(client.heard, [{ method: 'notifications/other' }]);
+  puppet.calls[0]?.resolve(Answer.result({ content: [] }));
+  await call;
+  puppet.throwing = true;
+  const { response } = await client.request('tools/call', { name: 'p_one', arguments: {} });
+  t.regex(response.error?.message ?? '', /tools\/call cannot be sent \(too deep\)/);
+});
+
+test('an SDK server in this process says whose call it asks for: its client is asked, also where several share it', async (t) => {
+  const server = definePlugin({
+    id: 'asking',
+    apiVersion: 1,
+    apply: ({ servers }) => servers.register(mcpServer({ name: 'asking', isolation: 'shared', create: askingServer })),
+  });
+  const { host, board } = await startHost([server]);
+  t.teardown(() => host.stop());
+  await until(() => board.servers().some(({ state }) => state === 'ready'));
+  const client = await TestClient.old(board, board.defaultGrant, { elicitation: {} });
+  client.onAsked = () => ({ action: 'accept', content: { who: 'me' } });
+  const { response } = await client.request('tools/call', { name: 'asking_ask', arguments: {} });
+  t.like(response, { result: { content: [{ type: 'text', text: 'accept' }] } });
 });
 
 test('a storm of list changes makes few lists and tells only those who see a difference', async (t) => {

@@ -333,6 +333,8 @@ for (const { page, line, text, file } of configurations) {
     for (const each of blocksOf(page))
       if (each.language === 'js') await writeFile(path.join(folder, each.file), each.text);
     await writeFile(path.join(folder, 'plugboard.yaml'), text);
+    // The folder that all pages let agents work in.
+    await mkdir(path.join(folder, 'workspace'), { recursive: true });
     t.true(file === '' || file === 'plugboard.yaml');
     const names = [...text.matchAll(/\$\{env:(\w+)/g)].map(([, name]) => name ?? '');
     const env = Object.fromEntries(names.map((name, index) => [name, `a-token-of-sixteen-and-more-${index}`]));

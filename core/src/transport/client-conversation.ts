@@ -203,9 +203,7 @@ export class ClientConversation implements CallOwner {
 
   #requestOfNewEra(request: RpcRequest, envelope: Envelope): void {
     this.#spokeNew = true;
-    const call = this.#begin(request, 'new');
-    if (this.#init.turns === undefined) this.#handByEnvelope(call, envelope);
-    else this.#init.turns.take(call, () => this.#handByEnvelope(call, envelope));
+    this.#hand(this.#begin(request, 'new'), undefined, envelope);
   }
 
   #handByEnvelope(call: ClientCall, envelope: Envelope): void {
@@ -221,9 +219,20 @@ export class ClientConversation implements CallOwner {
     return call;
   }
 
-  #hand(call: ClientCall, session: Session): void {
-    if (this.#init.turns === undefined) this.#handNow(call, session);
-    else this.#init.turns.take(call, () => this.#handNow(call, session));
+  /** Hands a request to the board, when it is its turn: in its session, or by its envelope. */
+  #hand(call: ClientCall, session: Session | undefined, envelope?: Envelope): void {
+    if (this.#init.turns === undefined) this.#start(call, session, envelope);
+    else this.#queue(this.#init.turns, call, session, envelope);
+  }
+
+  /** Apart from the above, where nothing is queued: a function with a function in it costs a call more. */
+  #queue(turns: CallTurns, call: ClientCall, session?: Session, envelope?: Envelope): void {
+    turns.take(call, () => this.#start(call, session, envelope));
+  }
+
+  #start(call: ClientCall, session?: Session, envelope?: Envelope): void {
+    if (session !== undefined) this.#handNow(call, session);
+    else if (envelope !== undefined) this.#handByEnvelope(call, envelope);
   }
 
   #handNow(call: ClientCall, session: Session, envelope?: Envelope): void {

@@ -32,6 +32,11 @@ function sortResponse(value: Record<string, unknown>, invalid: (why: string) => 
   return { kind: 'response', message: value as unknown as RpcResponse };
 }
 
+/** The id that a refusal of this request carries; undefined when it is none, or has no id that can be given back. */
+export function idOfRequest(value: unknown): RequestId | undefined {
+  return isObject(value) && typeof value['method'] === 'string' && isUsableId(value['id']) ? value['id'] : undefined;
+}
+
 /** A larger integer was changed by parsing it: its answer would carry another id than the request. */
 function isUsableId(id: unknown): id is RequestId {
   return isRequestId(id) && !(Number.isInteger(id) && !Number.isSafeInteger(id));

@@ -14,7 +14,9 @@ import { Throttle } from './throttle.ts';
 export interface ServerConversationInit {
   readonly server: string;
   readonly log: Log;
-  /** Writes one message to the channel. Must not throw. */
+  /** All calls are of one grant; see {@link PeerEvents}. */
+  readonly ofOneGrant: boolean;
+  /** Writes one message to the channel. What it throws ends a call; any other message is lost then. */
   readonly send: (message: RpcMessage) => void;
   /** What is heard of the server that belongs to no call. */
   readonly events: Pick<ConnectionEvents, 'notification' | 'request'>;
@@ -35,11 +37,12 @@ export class ServerConversation {
   readonly #listens = new Map<string, ListenSink>();
   #stopping = false;
 
-  constructor({ server, log, send, events, describe }: ServerConversationInit) {
+  constructor({ server, log, ofOneGrant, send, events, describe }: ServerConversationInit) {
     this.#server = server;
     this.#send = send;
     this.#warnings = new Throttle(log, server);
     this.peer = new Peer({
+      ofOneGrant,
       send,
       notification: (message) => events.notification(message),
       request: (message) => events.request(message),
@@ -95,7 +98,13 @@ export class ServerConversation {
   /** Sends a listen request and hands over what belongs to it; returns how to end it. */
   listen(id: string, request: RpcMessage, sink: ListenSink): () => void {
     this.#listens.set(id, sink);
-    this.#send(request);
+    try {
+      this.#send(request);
+    } catch (error) {
+      this.#listens.delete(id);
+      // Not before the caller has what this returns.
+      setImmediate(() => sink.ended(error instanceof Error ? error.message : String(error), false));
+    }
     return () => {
       if (this.#listens.delete(id))
         this.peer.notify('notifications/cancelled', { requestId: id, reason: 'no longer needed' });

@@ -1,11 +1,9 @@
 // A request's body: read within its limit, checked and parsed once. What the message means is decided elsewhere.
 import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
+import { isTooDeep, maxDepth, Pieces } from 'plugboard';
 
 const empty: Buffer = Buffer.alloc(0);
-
-/** Deepest nesting of arrays and objects: more would overflow the stack where messages are walked recursively. */
-const maxDepth = 256;
 
 /** Bytes of a too large body that are read and dropped, so that its sender gets to read the answer; times the limit. */
 const discardFactor = 4;
@@ -21,7 +19,7 @@ export function readBody(request: IncomingMessage, limit: number, done: (body: B
     return;
   }
   let first = empty;
-  let more: Buffer[] | undefined;
+  let more: Pieces | undefined;
   let length = 0;
   request.on('data', (chunk: Buffer) => {
     length += chunk.length;
@@ -33,49 +31,27 @@ export function readBody(request: IncomingMessage, limit: number, done: (body: B
         done(empty, 'aborted');
       }
     } else if (first.length === 0) first = chunk;
-    else (more ??= [first]).push(chunk);
+    else {
+      if (more === undefined) {
+        more = new Pieces();
+        more.add(first);
+      }
+      more.add(chunk);
+    }
   });
   request.on('end', () => {
     if (length > limit) done(empty, 'too-large');
-    else done(more === undefined ? first : Buffer.concat(more, length), 'complete');
+    else done(more === undefined ? first : more.take(), 'complete');
   });
 }
 
 /** Parses a body. Throws a SyntaxError that says what is wrong, without repeating the body. */
 export function parseBody(body: Buffer): unknown {
   if (!isUtf8(body)) throw new SyntaxError('the body is not valid UTF-8');
-  if (body.length > 2 * maxDepth && isTooDeep(body)) {
-    throw new SyntaxError(`the body nests deeper than ${maxDepth} levels`);
-  }
+  if (isTooDeep(body)) throw new SyntaxError(`the body nests deeper than ${maxDepth} levels`);
   try {
     return JSON.parse(body.toString('utf8'));
   } catch {
     throw new SyntaxError('the body is not valid JSON');
   }
-}
-
-/** True when brackets outside of strings nest too deep. Strings are skipped by searching their end natively. */
-function isTooDeep(body: Buffer): boolean {
-  let depth = 0;
-  for (let at = 0; at < body.length; at += 1) {
-    const byte = body[at];
-    if (byte === 0x22) {
-      at = endOfString(body, at);
-      if (at < 0) return false;
-    } else if (byte === 0x7b || byte === 0x5b) {
-      depth += 1;
-      if (depth > maxDepth) return true;
-    } else if (byte === 0x7d || byte === 0x5d) depth -= 1;
-  }
-  return false;
-}
-
-/** The place of the quote that ends the string which starts at `start`; -1 when there is none. */
-function endOfString(body: Buffer, start: number): number {
-  for (let end = body.indexOf(0x22, start + 1); end >= 0; end = body.indexOf(0x22, end + 1)) {
-    let backslashes = 0;
-    while (body[end - 1 - backslashes] === 0x5c) backslashes += 1;
-    if (backslashes % 2 === 0) return end;
-  }
-  return -1;
 }

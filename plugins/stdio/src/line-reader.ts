@@ -1,5 +1,6 @@
 // Bytes in, lines out, with a limit on how long a line may be. What a line says is not known here.
-import { Buffer } from 'node:buffer';
+import type { Buffer } from 'node:buffer';
+import { Pieces } from 'plugboard';
 
 /** Stands for a line that was longer than the limit; its bytes are gone. */
 export const tooLong = Symbol('tooLong');
@@ -10,8 +11,7 @@ const carriageReturn = 13;
 /** Splits a stream of bytes at line breaks. Keeps at most one line in memory; of a line over the limit nothing. */
 export class LineReader {
   readonly #limit: number;
-  #parts: Buffer[] = [];
-  #size = 0;
+  readonly #parts = new Pieces();
   #skipping = false;
 
   /** `limit`: bytes of the longest line, without its line break. */
@@ -34,25 +34,21 @@ export class LineReader {
 
   #complete(last: Buffer, lines: (Buffer | typeof tooLong)[]): Buffer | undefined {
     this.#keep(last, lines);
-    const parts = this.#parts;
-    this.#parts = [];
-    this.#size = 0;
+    const line = this.#parts.take();
     if (this.#skipping) {
       this.#skipping = false;
       return undefined;
     }
-    const line = parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
     return line.at(-1) === carriageReturn ? line.subarray(0, -1) : line;
   }
 
   /** Said at the moment the limit is passed, not at the end of the line, which may never come. */
   #keep(part: Buffer, lines: (Buffer | typeof tooLong)[]): void {
     if (this.#skipping) return;
-    this.#size += part.length;
-    if (this.#size > this.#limit) {
+    if (this.#parts.length + part.length > this.#limit) {
       this.#skipping = true;
-      this.#parts = [];
+      this.#parts.clear();
       lines.push(tooLong);
-    } else this.#parts.push(part);
+    } else this.#parts.add(part);
   }
 }

@@ -2,7 +2,7 @@
 import { Buffer } from 'node:buffer';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Answer, ClientConversation, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, idOfRequest, isTooDeep, maxDepth, rpcCode } from 'plugboard';
 import type { BoardApi, Log } from 'plugboard';
 import { Admission } from './admission.ts';
 import { LineReader, tooLong } from './line-reader.ts';
@@ -166,7 +166,9 @@ class Transport implements StdioTransport {
       this.#writer.write(Answer.error(rpcCode.parseError, 'Parse error: the line is not JSON').encode(undefined));
       return;
     }
-    this.#conversation.receive(value);
+    if (!isTooDeep(line)) this.#conversation.receive(value);
+    else
+      this.#conversation.refuse(idOfRequest(value), `The message nests deeper than ${maxDepth} levels; it was skipped`);
   }
 
   /** Hears nothing any more. The stream itself stays as it is, for whoever comes next. */

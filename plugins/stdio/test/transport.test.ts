@@ -655,3 +655,15 @@ test('rubbish never crashes the transport, and never reaches another client', as
   );
   await neighbour.transport.stop();
 });
+
+test('a message that nests too deep to be passed on is refused, and the next is carried out', async (t) => {
+  const pipe = new Pipe(new FakeBoard());
+  const params = { protocolVersion: '2025-06-18', capabilities: {}, clientInfo: { name: 'test', version: '1' } };
+  await pipe.request('open', 'initialize', params);
+  const deep = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
+  pipe.sendRaw(`{"jsonrpc":"2.0","id":1,"method":"echo","params":{"a":${deep(20_000)}}}\n`);
+  await pipe.until(() => pipe.lines.length === 2);
+  t.like(pipe.lines[1], { id: 1, error: { code: -32_600 } });
+  t.deepEqual((await pipe.request(2, 'echo', { text: deep(300) })).result, { params: { text: deep(300) } });
+  await pipe.transport.stop();
+});

@@ -3,6 +3,7 @@ import test from 'ava';
 import { createParser } from 'eventsource-parser';
 import fc from 'fast-check';
 import { EventStream } from '../src/http/event-stream.ts';
+import { Exchange } from '../src/http/exchange.ts';
 
 interface Read {
   events: [string, string][];
@@ -117,4 +118,21 @@ test('a limit on what is kept: for one line in pieces and for many lines of one 
     ),
     { tooLong: 0 },
   );
+});
+
+test('many small pieces cost about what they hold: lines of data without a word, and bodies byte by byte', (t) => {
+  const held = () => {
+    const { heapUsed, arrayBuffers } = process.memoryUsage();
+    return (heapUsed + arrayBuffers) / 1_000_000;
+  };
+  const nothing = () => {};
+  const stream = new EventStream(32_000_000, { event: nothing, id: nothing, retry: nothing, tooLong: nothing });
+  const before = held();
+  for (let n = 0; n < 100; n += 1) stream.push(Buffer.from('data:\n'.repeat(10_000)));
+  const body = new Exchange(32_000_000, { done: nothing }, nothing);
+  body.beginPlain(false, '');
+  for (let n = 0; n < 1_000_000; n += 1) body.data(Buffer.from('x'));
+  // Two million pieces, each of which would cost a hundred bytes.
+  t.true(held() - before < 100, `${Math.round(held() - before)} MB`);
+  body.finish();
 });

@@ -59,6 +59,31 @@ test('servers that say 400 to an unknown session, and one that forgets every ses
   t.is(server.count('initialize'), 3);
 });
 
+test('an error with the id of the call is its answer, whatever its status and its words: nothing is sent again', async (t) => {
+  const server = await Scripted.start(t);
+  const paid = { code: -32602, message: 'paid, but the checkout session could not be closed' };
+  const unknown = { code: -32601, message: 'Method not found' };
+  const forgotten = { code: -32001, message: 'Session not found' };
+  const replies = [
+    [400, paid],
+    [404, unknown],
+    [404, forgotten],
+  ] as const;
+  server.on['tools/call'] = ({ id, params, response }) => {
+    const [status, error] = replies[Number(params['name'])]!;
+    json(response, status, { jsonrpc: '2.0', id, error });
+  };
+  const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
+  const { connection } = await harness.connect('s');
+  const errorOf = async (name: number) =>
+    (await send(connection, 'tools/call', { name: String(name) }).answer).message.error;
+  t.deepEqual([await errorOf(0), await errorOf(1)], [paid, unknown]);
+  t.is(server.count('initialize'), 1);
+  t.deepEqual(await errorOf(2), forgotten);
+  await until('another session', () => server.count('initialize') === 2);
+  t.is(server.count('tools/call'), 3);
+});
+
 test('when a session cannot be opened again, calls fail and closed is told once', async (t) => {
   const server = await Scripted.start(t);
   const harness = await Harness.start(t, { servers: { s: { url: server.url } } });

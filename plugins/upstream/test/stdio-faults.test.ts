@@ -1,8 +1,10 @@
 // Children that go wrong: each fault ends in a clear error, bounded memory, and no process left behind.
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
+import { Writable } from 'node:stream';
 import test from 'ava';
 import { CallFailure } from 'plugboard';
+import { LineWriter } from '../src/stdio/line-writer.ts';
 import { ask, child, Harness, isAlive, send, textOf, tool, until } from './support.ts';
 
 const faulty = (...flags: string[]) => ({ command: process.execPath, args: [child('faulty'), ...flags] });
@@ -19,7 +21,8 @@ test('killed in mid-call: all open calls fail with a clear error, closed is told
     t.regex(failure.message, /server "faulty" stopped while it was answering \(was ended by SIGKILL\)/);
   }
   await until('closed', () => told.closed.length > 0);
-  t.regex(told.closed[0]?.message ?? '', /was ended by SIGKILL; its last words: .*about to crash/);
+  t.regex(told.closed[0]?.message ?? '', /was ended by SIGKILL; its last words are in the log$/);
+  t.regex((told.closed[0] as { detail?: string }).detail ?? '', /^its last words: .*about to crash/);
   await t.throwsAsync(send(connection, 'tools/list').answer, { instanceOf: CallFailure });
   const again = await harness.connect('faulty');
   t.is(textOf(await tool(again.connection, 'echo', { a: 1 })), '{"a":1}');
@@ -35,7 +38,7 @@ test('the answer that a child writes before it exits still arrives', async (t) =
   t.regex(told.closed[0]?.message ?? '', /exited with code 0/);
 });
 
-test('a child that ends at start: the message has its last words, without its secrets; one that is not there, what to do', async (t) => {
+test('a child that ends at start: its last words are for the log and the status alone, without its secrets; one that is not there, what to do', async (t) => {
   const harness = await Harness.start(t, {
     servers: {
       ending: { ...faulty('--exit-at-start'), env: { API_TOKEN: 'sesame-open-123' } },
@@ -48,8 +51,11 @@ test('a child that ends at start: the message has its last words, without its se
   const ending = await t.throwsAsync(harness.connect('ending'));
   t.regex(
     ending.message,
-    /^server "ending" exited with code 7 before it was ready; .*mcpServers\.ending; its last words: first line \| no licence found for \*\*\*$/,
+    /^server "ending" exited with code 7 before it was ready; .*mcpServers\.ending; its last words are in the log$/,
   );
+  const words = 'its last words: first line | no licence found for ***';
+  t.like(ending, { detail: words });
+  t.true(harness.messages('warn').includes(`server "ending": ${words}`));
   t.false(harness.messages().some((line) => line.includes('sesame')));
   t.regex(
     (await t.throwsAsync(harness.connect('missing'))).message,
@@ -73,8 +79,9 @@ test('a child that never answers the handshake is given up and ended, and so is 
   };
   const harness = await Harness.start(t, { connectTimeout: 4000, probeTimeout: 200, servers: { silent } });
   await t.throwsAsync(harness.connect('silent'), {
-    message: /server "silent" was not ready within [\d.]+ s; .* its last words: pid \d+/,
+    message: /server "silent" was not ready within [\d.]+ s; .* its last words are in the log$/,
   });
+  t.true(harness.messages('warn').some((line) => /"silent": its last words: pid \d+/.test(line)));
   const abort = new AbortController();
   const opening = harness.connect('silent', {}, abort);
   const before = harness.messages('info').length;
@@ -149,6 +156,49 @@ test('a child that does not read its input, or closed it, is noticed', async (t)
   await t.throwsAsync(call.answer, { instanceOf: CallFailure });
   await connection.close();
   t.is(told.closed.length <= 1, true);
+});
+
+test('a child that is behind with reading: calls that find no room are refused, the others are answered, and it lives', async (t) => {
+  const harness = await Harness.start(t, { servers: { faulty: faulty() } });
+  const { connection, told } = await harness.connect('faulty');
+  const busy = tool(connection, 'busy', { ms: 1500 });
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const outcomes: string[] = [];
+  const pad = 'x'.repeat(8 * 1024 * 1024);
+  for (let n = 0; n < 12; n += 1) {
+    const { answer } = send(connection, 'tools/call', { name: 'noSuchTool', arguments: { pad } });
+    void answer.then(
+      () => outcomes.push('answered'),
+      (failure: CallFailure) => outcomes.push(`${failure.kind}: ${failure.message}`),
+    );
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  t.is(textOf(await busy), 'was busy');
+  await until('all ends', () => outcomes.length === 12);
+  t.true(outcomes.includes('answered'));
+  t.true(outcomes.includes('gone: server "faulty" is behind with reading what it is sent; try again later'));
+  t.is(textOf(await tool(connection, 'echo', { a: 1 })), '{"a":1}');
+  t.deepEqual(told.closed, []);
+});
+
+test('a reader that reads nothing is told of when there is no more room, and not before', async (t) => {
+  const pipe = new Writable({ highWaterMark: 10, write: (_chunk, _encoding, done) => void (read = done) });
+  let read = () => {};
+  let stalls = 0;
+  const writer = new LineWriter(pipe, 100, 50, () => void (stalls += 1));
+  const wait = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+  t.true(writer.write('x'.repeat(90)));
+  await wait(100);
+  t.true(writer.write('x'.repeat(90)));
+  await wait(100);
+  t.is(stalls, 0);
+  t.false(writer.write('x'.repeat(90)));
+  read();
+  await wait(100);
+  t.is(stalls, 0);
+  t.true(writer.write('x'.repeat(90)));
+  t.false(writer.write('x'.repeat(90)));
+  await until('the stall', () => stalls === 1);
 });
 
 test('close ends a child that ignores the end of its input and SIGTERM, and everything it started', async (t) => {

@@ -128,12 +128,16 @@ test('garbage, wrong messages and batches are answered, and the connection goes 
   client.send(`{"jsonrpc":"2.0","id":${'9'.repeat(30)},"method":"echo"}`);
   client.send('{"jsonrpc":"2.0","id":{"a":1},"method":"echo"}');
   client.send('['.repeat(100_000));
+  client.send(
+    `{"jsonrpc":"2.0","id":"deep","method":"echo","params":{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}}`,
+  );
   t.like(await client.ask('echo', { alive: true }), { result: { params: { alive: true } } });
   const codes = client.inbox.slice(1, -1).map(error);
   t.deepEqual(
     codes,
-    [-32700, -32700, -32700, -32600, -32600, -32600, -32600, -32600, -32600, -32600, -32600, -32600, -32700],
+    [-32700, -32700, -32700, -32600, -32600, -32600, -32600, -32600, -32600, -32600, -32600, -32600, -32700, -32600],
   );
+  t.is(client.inbox.at(-2)?.['id'], 'deep');
 
   const older = await Client.session(t, url, { version: '2025-03-26' });
   const of = (id: number, method = 'later') => ({ jsonrpc: '2.0', id, method });

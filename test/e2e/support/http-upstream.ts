@@ -91,7 +91,8 @@ class Upstream implements HttpUpstream {
     }
     if (this.era === 'old' && method === 'server/discover') return json(response, refusal(id), 400);
     if (this.era === 'old' && (typeof session !== 'string' || !this.sessions.has(session)))
-      return json(response, { id, error: { code: -32600, message: 'no session' } }, 404);
+      // Not an answer to the call: the official servers give it no id.
+      return json(response, { id: null, error: { code: -32600, message: 'no session' } }, 404);
     if (method === 'notifications/cancelled') this.cancelled.push(this.#open.get(params['requestId'])?.name);
     if (id === undefined) return void response.writeHead(202).end();
     if (method === 'server/discover') {

@@ -1,10 +1,12 @@
 // Reads a server-sent event stream from bytes to bytes (WHATWG HTML, 9.2). Events are not interpreted here.
+import { Pieces } from 'plugboard';
 
 const lineFeed = 10;
 const carriageReturn = 13;
 const colon = 0x3a;
 const space = 0x20;
 const dataField = Buffer.from('data');
+const feed = Buffer.from([lineFeed]);
 const byteOrderMark = Buffer.from([0xef, 0xbb, 0xbf]);
 const maxRetry = 3600_000;
 
@@ -26,12 +28,13 @@ export interface EventStreamHandlers {
 export class EventStream {
   readonly #limit: number;
   readonly #handlers: EventStreamHandlers;
-  #parts: Buffer[] = [];
-  #partsSize = 0;
+  /** The beginning of a line that has not ended. */
+  readonly #part = new Pieces();
   #afterReturn = false;
   #firstLine = true;
-  #data: Buffer[] = [];
-  #dataSize = 0;
+  /** The data of an event that has not ended: its first line, and all lines where there are more. */
+  #first: Buffer | undefined;
+  readonly #data = new Pieces();
   #type = '';
   #id: string | undefined;
   #stopped = false;
@@ -64,18 +67,18 @@ export class EventStream {
   }
 
   #keep(part: Buffer): void {
-    this.#parts.push(part);
-    this.#partsSize += part.length;
-    if (this.#partsSize + this.#dataSize > this.#limit) this.#stop();
+    this.#part.add(part);
+    this.#check();
   }
 
   #join(last: Buffer): Buffer {
-    if (this.#parts.length === 0) return last;
+    if (this.#part.length === 0) return last;
     this.#keep(last);
-    const line = Buffer.concat(this.#parts, this.#partsSize);
-    this.#parts = [];
-    this.#partsSize = 0;
-    return line;
+    return this.#part.take();
+  }
+
+  #check(): void {
+    if (this.#part.length + this.#data.length + (this.#first?.length ?? 0) > this.#limit) this.#stop();
   }
 
   #line(raw: Buffer): void {
@@ -92,9 +95,7 @@ export class EventStream {
     const valueStart = mark === -1 ? line.length : line[mark + 1] === space ? mark + 2 : mark + 1;
     const value = line.subarray(valueStart);
     if (name.equals(dataField)) {
-      this.#data.push(value);
-      this.#dataSize += value.length + 1;
-      if (this.#dataSize > this.#limit) this.#stop();
+      this.#take(value);
       return;
     }
     const text = value.toString('utf8');
@@ -112,28 +113,36 @@ export class EventStream {
     }
   }
 
+  /** Another line of data. */
+  #take(value: Buffer): void {
+    if (this.#data.length > 0) {
+      this.#data.add(feed);
+      this.#data.add(value);
+    } else if (this.#first !== undefined) {
+      this.#data.add(this.#first);
+      this.#data.add(feed);
+      this.#data.add(value);
+      this.#first = undefined;
+    } else this.#first = value;
+    this.#check();
+  }
+
   #dispatch(): void {
-    const data = this.#data;
+    const data = this.#first ?? (this.#data.length > 0 ? this.#data.take() : undefined);
     const type = this.#type;
     this.#type = '';
-    this.#data = [];
-    this.#dataSize = 0;
+    this.#first = undefined;
     if (this.#id !== undefined) this.#handlers.id(this.#id);
     this.#id = undefined;
-    if (data.length === 0 || (data.length === 1 && data[0]!.length === 0)) return;
-    this.#handlers.event(data.length === 1 ? data[0]! : joinLines(data), type === '' ? 'message' : type);
+    if (data !== undefined && data.length > 0) this.#handlers.event(data, type === '' ? 'message' : type);
   }
 
   #stop(): void {
     if (this.#stopped) return;
     this.#stopped = true;
-    this.#parts = [];
-    this.#data = [];
+    this.#part.clear();
+    this.#first = undefined;
+    this.#data.clear();
     this.#handlers.tooLong();
   }
-}
-
-function joinLines(lines: Buffer[]): Buffer {
-  const feed = Buffer.from([lineFeed]);
-  return Buffer.concat(lines.flatMap((line, index) => (index === 0 ? [line] : [feed, line])));
 }

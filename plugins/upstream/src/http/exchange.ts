@@ -1,4 +1,5 @@
 // One HTTP request and its response as messages, however it is sent. What the messages mean is the sink's business.
+import { Pieces } from 'plugboard';
 import type { Dispatcher, Pool } from 'undici';
 import { EventStream } from './event-stream.ts';
 
@@ -77,7 +78,8 @@ export class Exchange implements Sent, Reply {
   #mode: 'json' | 'events' | 'text' = 'text';
   #events: EventStream | undefined;
   #first: Buffer | undefined;
-  #more: Buffer[] | undefined;
+  /** All chunks, when there are more than one. */
+  #more: Pieces | undefined;
   #size = 0;
 
   /** `limit`: the longest message that is read, in bytes. */
@@ -146,7 +148,13 @@ export class Exchange implements Sent, Reply {
     if (this.#size > (good ? this.#limit : maxErrorBytes)) {
       if (good) this.#tooLong();
     } else if (this.#first === undefined) this.#first = chunk;
-    else (this.#more ??= [this.#first]).push(chunk);
+    else {
+      if (this.#more === undefined) {
+        this.#more = new Pieces();
+        this.#more.add(this.#first);
+      }
+      this.#more.add(chunk);
+    }
   }
 
   /** The body is whole. */
@@ -174,7 +182,7 @@ export class Exchange implements Sent, Reply {
   }
 
   #body(): Buffer {
-    if (this.#more !== undefined) return Buffer.concat(this.#more);
+    if (this.#more !== undefined) return this.#more.take();
     return this.#first ?? empty;
   }
 

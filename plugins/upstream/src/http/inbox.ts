@@ -1,8 +1,19 @@
 // Routes what an HTTP server sends, on whatever stream it comes: answers to their calls, side messages to call or core, requests to the client.
-import { Answer, findResponseId, InFlight, isNotification, isObject, isRequest, rpcCode, Throttle } from 'plugboard';
+import {
+  Answer,
+  findResponseId,
+  InFlight,
+  isNotification,
+  isObject,
+  isRequest,
+  preview,
+  rpcCode,
+  Throttle,
+} from 'plugboard';
 import type {
   CallFailure,
   EventGate,
+  LeaseKey,
   Log,
   RequestId,
   RpcNotification,
@@ -16,6 +27,8 @@ export interface InboxInit {
   readonly settings: HttpSettings;
   readonly log: Log;
   readonly gate: EventGate;
+  /** Who the connection is for: only one grant's calls may be taken for the origin of a question that names none. */
+  readonly key: LeaseKey;
   /** Sends our answer to a request of the server. Undefined: the era has no such requests. */
   readonly respond?: (response: RpcResponse) => void;
 }
@@ -81,7 +94,7 @@ export class Inbox {
     try {
       message = JSON.parse(bytes.toString('utf8'));
     } catch {
-      this.#rubbish(`sent something that is not JSON: ${preview(bytes.toString('utf8', 0, 120))}`);
+      this.#rubbish(`sent something that is not JSON: ${preview(bytes)}`);
       return;
     }
     this.receive(message, origin);
@@ -89,13 +102,17 @@ export class Inbox {
 
   /** Takes one parsed message, or a batch of them. */
   receive(message: unknown, origin?: UpstreamCall): void {
-    if (Array.isArray(message)) for (const each of message) this.receive(each, origin);
-    else if (isRequest(message)) void this.#serve(message, origin);
+    // One level only: a batch in a batch is none, and nests as deep as its sender likes.
+    if (Array.isArray(message)) for (const each of message) this.#receive(each, origin);
+    else this.#receive(message, origin);
+  }
+
+  #receive(message: unknown, origin: UpstreamCall | undefined): void {
+    if (isRequest(message)) void this.#serve(message, origin);
     else if (isNotification(message)) this.#notification(message, origin);
     else if (isObject(message) && (isObject(message['result']) || isObject(message['error']))) {
       this.#response(message as unknown as RpcResponse, origin);
-    } else
-      this.#rubbish(`sent something that is no message of the protocol: ${preview(JSON.stringify(message) ?? '')}`);
+    } else this.#rubbish(`sent something that is no message of the protocol: ${preview(message)}`);
   }
 
   #response(response: RpcResponse, origin: UpstreamCall | undefined): void {
@@ -154,13 +171,10 @@ export class Inbox {
     if (this.#ended === undefined) this.warn(this.#init.settings.redact(what));
   }
 
+  /** The only call that can be meant. The one that a question belongs to may have been given up: what is left must be of the same grant. */
   #onlyCall(): UpstreamCall | undefined {
-    if (this.#calls.size !== 1) return undefined;
+    if (this.#init.key.grant === undefined || this.#calls.size !== 1) return undefined;
     const [call] = this.#calls.all();
     return call;
   }
-}
-
-function preview(text: string): string {
-  return JSON.stringify(text.slice(0, 120));
 }

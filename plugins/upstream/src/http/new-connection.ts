@@ -32,12 +32,12 @@ export class NewConnection implements Connection {
   readonly #release: () => Promise<void>;
   #unreachable = 0;
 
-  constructor({ shared, client, gate }: Door, info: ServerInfo) {
+  constructor({ shared, client, key, gate }: Door, info: ServerInfo) {
     this.info = info;
     this.#client = client;
     this.#gate = gate;
     const { settings } = client;
-    this.#inbox = new Inbox({ settings, log: shared.log, gate });
+    this.#inbox = new Inbox({ settings, log: shared.log, gate, key });
     this.#standing = new StandingRequest({
       server: settings.name,
       log: shared.log,
@@ -49,7 +49,9 @@ export class NewConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
-    if (this.#inbox.add(call)) new NewCall(this.#client, this.#inbox, call).post();
+    // Written before it is taken in: params that cannot be written leave nothing behind.
+    const sent = new NewCall(this.#client, this.#inbox, call);
+    if (this.#inbox.add(call)) sent.post();
   }
 
   /** The new era has no notifications of the client over HTTP. */

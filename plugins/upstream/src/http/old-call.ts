@@ -83,7 +83,7 @@ export class OldCall implements ReplySink {
     }
     const broken = reply.streamed || (this.#resumed && (reply.error !== undefined || reply.status >= 500));
     if (broken && this.#lastId !== undefined && this.#backoff.failures < maxResumes) this.#resume();
-    else if (isExpired(this.#session, reply)) void this.#refused(reply);
+    else if (isExpired(this.#session, reply, this.#call)) void this.#refused(reply);
     else if (this.#resumed)
       this.#fail(`${this.#who} ended an answer early and did not resume it (HTTP ${reply.status}): try again`);
     else if (reply.streamed && reply.error === undefined) this.#fail(`${this.#who} ended its answer early: try again`);
@@ -132,6 +132,8 @@ export class OldCall implements ReplySink {
     }
     this.#host.inbox.drop(this.#call);
     this.#call.resolve(Answer.parsed(error, reply.status));
+    // Some servers say with the call's own id that they do not know the session. The call is not sent again, but the next one fares better.
+    if (reply.status === 404 && /session/i.test(reply.text)) void this.#host.renew(this.#session);
   }
 
   #fail(message: string): void {

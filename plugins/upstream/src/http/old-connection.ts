@@ -51,6 +51,7 @@ export class OldConnection implements Connection, OldCallHost {
       settings: client.settings,
       log: shared.log,
       gate,
+      key,
       respond: (response) => void this.#post(response),
     });
     this.#release = shared.use();
@@ -71,9 +72,10 @@ export class OldConnection implements Connection, OldCallHost {
   }
 
   send(call: UpstreamCall): void {
+    // Written before it is taken in: params that cannot be written leave nothing behind.
+    const posted = new OldCall(this, call);
     if (!this.inbox.add(call)) return;
     this.#remember(call);
-    const posted = new OldCall(this, call);
     if (this.#renewal === undefined) posted.post();
     else void this.#renewal.then(() => posted.post());
   }

@@ -1,7 +1,8 @@
 // Opening a session of the old era over Streamable HTTP: `initialize`, `initialized`, and the headers that name the session afterwards.
 import { initializeParams, readInitialize } from 'plugboard';
-import type { Attempt, LeaseKey, RpcRequest, ServerInfo } from 'plugboard';
+import type { Attempt, LeaseKey, RpcRequest, ServerInfo, UpstreamCall } from 'plugboard';
 import { pause } from '../pause.ts';
+import { errorIn } from './client.ts';
 import type { HttpClient } from './client.ts';
 import { headerOf } from './exchange.ts';
 import type { Reply } from './exchange.ts';
@@ -70,10 +71,14 @@ export async function deleteSession(client: HttpClient, session: OldSession): Pr
   abort.abort();
 }
 
-/** True when a reply says that its session is not known: 404 by the specification, 400 by servers built after an early example. */
-export function isExpired(session: OldSession, reply: Reply): boolean {
+/**
+ * True when a reply says that its session is not known: 404 by the specification, 400 by servers built after an early example. An error
+ * with the id of the `call` is its answer, whatever it speaks of: the server has read the call, and may have carried it out.
+ */
+export function isExpired(session: OldSession, reply: Reply, call?: UpstreamCall): boolean {
   if (session.id === undefined) return false;
-  return reply.status === 404 || (reply.status === 400 && /session/i.test(reply.text));
+  if (reply.status !== 404 && !(reply.status === 400 && /session/i.test(reply.text))) return false;
+  return call === undefined || errorIn(reply.text)?.id !== call.id;
 }
 
 function sessionId(reply: Reply): string | undefined {

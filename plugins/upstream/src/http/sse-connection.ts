@@ -30,13 +30,14 @@ export class SseConnection implements Connection {
   #onEndpoint: (path: string) => void = () => {};
   #onBroken: (error: Error) => void = () => {};
 
-  private constructor({ shared, client, gate }: Door) {
+  private constructor({ shared, client, key, gate }: Door) {
     this.#client = client;
     this.#gate = gate;
     this.#inbox = new Inbox({
       settings: client.settings,
       log: shared.log,
       gate,
+      key,
       respond: (response) => void this.#post(response),
     });
     this.#release = shared.use();
@@ -56,13 +57,14 @@ export class SseConnection implements Connection {
   }
 
   send(call: UpstreamCall): void {
+    // Written before it is taken in: params that cannot be written leave nothing behind.
+    const body = JSON.stringify({ jsonrpc: '2.0', id: call.id, method: call.method, params: call.params });
     if (!this.#inbox.add(call)) return;
     call.onCancel = (reason) => {
       this.#inbox.drop(call);
       this.notify('notifications/cancelled', { requestId: call.id, reason: reason.message });
     };
-    const message = { jsonrpc: '2.0', id: call.id, method: call.method, params: call.params };
-    void this.#post(message as RpcMessage, 'calls').then((reply) => {
+    void this.#postText(body, 'calls').then((reply) => {
       if (reply.error === undefined && reply.status < 300) return;
       this.#inbox.fail(call, new CallFailure('gone', explain(this.#client.settings, reply)));
     });
@@ -125,10 +127,13 @@ export class SseConnection implements Connection {
     if (reply.error !== undefined || reply.status >= 300) throw new Error(explain(this.#client.settings, reply));
   }
 
+  #post(message: RpcMessage): Promise<Reply> {
+    return this.#postText(JSON.stringify(message), 'control');
+  }
+
   /** Calls go in a lane of their own: some servers answer the POST only when the call is done. */
-  #post(message: RpcMessage, lane: 'calls' | 'control' = 'control'): Promise<Reply> {
+  #postText(body: string, lane: 'calls' | 'control'): Promise<Reply> {
     const headers = [...this.#client.postHeaders, ...this.#versionHeaders];
-    const body = JSON.stringify(message);
     return new Promise((resolve) => {
       this.#client.request({ method: 'POST', lane, path: this.#endpoint, headers, body }, { done: resolve });
     });

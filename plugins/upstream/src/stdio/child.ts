@@ -17,7 +17,9 @@ import type { Watchdog } from './watchdog.ts';
 const grace = { input: 700, term: 2000, kill: 5000 } as const;
 /** ms in which output that a child left in its pipe is still read. */
 const drainTime = 500;
+/** Characters that may wait for a child to read them, and ms in which it must read something when there is no more room. */
 const maxWaiting = 64 * 1024 * 1024;
+const readTime = 60_000;
 
 export interface ChildHandlers {
   /** One line of standard output. */
@@ -65,7 +67,9 @@ export class Child {
       return;
     }
     const child = this.#process;
-    this.#writer = new LineWriter(child.stdin, maxWaiting, () => this.fail('does not read its input'));
+    this.#writer = new LineWriter(child.stdin, maxWaiting, readTime, () =>
+      this.fail(`did not read its input for ${readTime / 1000} s`),
+    );
     this.#exited = new Promise((resolve) => {
       child.once('exit', () => resolve());
       child.once('error', () => child.pid === undefined && resolve());
@@ -83,9 +87,12 @@ export class Child {
     return this.#stderr.tail;
   }
 
-  /** Writes one line, without its end. Never throws; what cannot be delivered shows as the end of the process. */
-  send(line: string): void {
-    this.#writer?.write(line);
+  /**
+   * Writes one line, without its end. False when too much waits already; what cannot be delivered for another reason shows as the end
+   * of the process. Never throws.
+   */
+  send(line: string): boolean {
+    return this.#writer?.write(line) ?? true;
   }
 
   /** Gives the process up: it is ended, and `gone` tells why. */

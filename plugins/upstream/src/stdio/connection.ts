@@ -12,6 +12,7 @@ export class StdioConnection implements Connection {
   readonly #channel: StdioChannel;
   readonly #gate: EventGate;
   readonly #standing: StandingRequest;
+  #closing = false;
 
   constructor(
     shared: Shared,
@@ -33,7 +34,7 @@ export class StdioConnection implements Connection {
     });
     void channel.ended.then((why) => {
       this.#standing.close();
-      gate.closed(new Error(`server "${settings.name}" ${why}${channel.lastWords}`));
+      if (!this.#closing) gate.closed(channel.failure(`server "${settings.name}" ${why}`));
     });
     gate.open();
   }
@@ -57,6 +58,7 @@ export class StdioConnection implements Connection {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     this.#gate.shut();
     this.#standing.close();
     await this.#channel.stop();

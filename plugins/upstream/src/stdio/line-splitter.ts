@@ -1,4 +1,5 @@
 // Splits a byte stream into lines with a size cap. What a line means is its reader's business.
+import { Pieces } from 'plugboard';
 
 const lineFeed = 10;
 const carriageReturn = 13;
@@ -8,8 +9,7 @@ export class LineSplitter {
   readonly #limit: number;
   readonly #onLine: (line: Buffer) => void;
   readonly #onTooLong: () => void;
-  #parts: Buffer[] = [];
-  #size = 0;
+  readonly #parts = new Pieces();
   #stopped = false;
 
   constructor(limit: number, onLine: (line: Buffer) => void, onTooLong: () => void) {
@@ -29,21 +29,18 @@ export class LineSplitter {
   }
 
   #keep(part: Buffer): void {
-    this.#size += part.length;
-    if (this.#size <= this.#limit) {
-      this.#parts.push(part);
+    if (this.#parts.length + part.length <= this.#limit) {
+      this.#parts.add(part);
       return;
     }
     this.#stopped = true;
-    this.#parts = [];
+    this.#parts.clear();
     this.#onTooLong();
   }
 
   #emit(): void {
     if (this.#stopped) return;
-    const line = this.#parts.length === 1 ? this.#parts[0]! : Buffer.concat(this.#parts, this.#size);
-    this.#parts = [];
-    this.#size = 0;
+    const line = this.#parts.take();
     const end = line[line.length - 1] === carriageReturn ? line.length - 1 : line.length;
     if (end > 0) this.#onLine(end === line.length ? line : line.subarray(0, end));
   }

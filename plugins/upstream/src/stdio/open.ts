@@ -133,7 +133,7 @@ class Opening {
 
   #start(): Door {
     const gate = new EventGate(this.#target.events);
-    return { gate, channel: new StdioChannel(this.#shared, this.#settings, gate) };
+    return { gate, channel: new StdioChannel(this.#target, gate) };
   }
 
   /** Waits for something of a process, so many ms at most; when the attempt ends or the process does, the process is ended and the reason thrown. */
@@ -143,10 +143,11 @@ class Opening {
     try {
       return await this.#attempt.race(promise, ms);
     } catch (error) {
-      const reason = this.#attempt.signal.aborted ? (this.#attempt.signal.reason as Error) : await this.#ended(door);
-      const words = this.#attempt.signal.aborted ? door.channel.lastWords : '';
+      const { signal } = this.#attempt;
+      const reason = signal.aborted ? door.channel.failure((signal.reason as Error).message) : await this.#ended(door);
       await this.#abandon(door);
-      throw words === '' ? reason : new Error(reason.message + words, { cause: error });
+      reason.cause = error;
+      throw reason;
     }
   }
 
@@ -156,7 +157,7 @@ class Opening {
     const hint = why.includes('mcpServers.')
       ? ''
       : ` before it was ready; correct its command, args or env under mcpServers.${name}`;
-    return new Error(`server "${name}" ${why}${hint}${door.channel.lastWords}`);
+    return door.channel.failure(`server "${name}" ${why}${hint}`);
   }
 
   async #giveUp(door: Door, error: Error): Promise<never> {

@@ -23,6 +23,8 @@ const text = (id: Message['id'], value: unknown) =>
     id,
     result: { content: [{ type: 'text', text: typeof value === 'string' ? value : JSON.stringify(value) }] },
   });
+/** Answers to questions that nobody here waits for. */
+const heard: (number | string | undefined)[] = [];
 const pending = new Map<number | string, (message: Message) => void>();
 let initialized = false;
 let probed = false;
@@ -54,7 +56,9 @@ setTimeout(() => {
 function receive(message: Message): void {
   const { id, method } = message;
   if (method === undefined) {
-    pending.get(id ?? '')?.(message);
+    const waiting = pending.get(id ?? '');
+    if (waiting === undefined) heard.push(id);
+    else waiting(message);
   } else if (method === 'initialize') {
     if (probed && has('--spoilt-by-probe')) return;
     initialized = true;
@@ -107,6 +111,17 @@ function tools(): Record<string, Tool> {
       process.stdout.write('Listening…\n\n{"not": "a message"}\n[1,2]\nnull\n{"jsonrpc":"2.0","id":\n');
       process.stdout.write(Buffer.from([0xff, 0xfe, 0x00, 0x0a]));
       text(id, 'after rubbish');
+    },
+    /** Writes lines as they are, but for `$ID`; nothing else. */
+    say: (id, { lines }) => {
+      for (const line of lines as string[]) process.stdout.write(`${line.replaceAll('$ID', String(id))}\n`);
+    },
+    heard: (id) => text(id, heard),
+    /** Reads nothing for so long. */
+    busy: (id, { ms }) => {
+      const end = Date.now() + Number(ms);
+      while (Date.now() < end);
+      text(id, 'was busy');
     },
     split: (id) => {
       const line = Buffer.from(

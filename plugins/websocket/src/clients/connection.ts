@@ -1,7 +1,7 @@
 // One client's connection: messages in, in turns with other connections; signs of life, limits and the end. What is said lives in the core.
 import type { Buffer } from 'node:buffer';
 import type { Duplex } from 'node:stream';
-import { Answer, ClientConversation, rpcCode } from 'plugboard';
+import { Answer, ClientConversation, idOfRequest, isTooDeep, maxDepth, rpcCode } from 'plugboard';
 import type { AuthenticationContext, Credential, Session } from 'plugboard';
 import type { RawData, WebSocket } from 'ws';
 import type { Clock } from '../clock.ts';
@@ -206,7 +206,11 @@ export class Connection {
       this.#outbox.write(Answer.error(rpcCode.parseError, 'Parse error: the message is not JSON').encode(undefined));
       return;
     }
-    this.#conversation.receive(value);
+    if (!isTooDeep(message)) this.#conversation.receive(value);
+    else {
+      this.#count();
+      this.#conversation.refuse(idOfRequest(value), `The message nests deeper than ${maxDepth} levels; it was skipped`);
+    }
   }
 
   /** Something useless came. */

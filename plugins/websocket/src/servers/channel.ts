@@ -3,7 +3,7 @@ import type { Buffer } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { ServerConversation } from 'plugboard';
-import type { ConnectionEvents, Log, RpcMessage } from 'plugboard';
+import type { ConnectionEvents, LeaseKey, Log, RpcMessage } from 'plugboard';
 import { WebSocket } from 'ws';
 import type { RawData } from 'ws';
 import { Outbox } from '../outbox.ts';
@@ -23,6 +23,7 @@ export interface ChannelInit {
   readonly settings: ServerSettings;
   readonly limits: ServerLimits;
   readonly log: Log;
+  readonly key: LeaseKey;
 }
 
 export class Channel {
@@ -53,7 +54,12 @@ export class Channel {
     return new Channel(ws, socket as Duplex, init, events);
   }
 
-  private constructor(ws: WebSocket, socket: Duplex, { settings, limits, log }: ChannelInit, events: ChannelEvents) {
+  private constructor(
+    ws: WebSocket,
+    socket: Duplex,
+    { settings, limits, log, key }: ChannelInit,
+    events: ChannelEvents,
+  ) {
     this.#ws = ws;
     this.#outbox = new Outbox(ws, socket, limits.maxQueuedBytes, {
       drained: () => {},
@@ -62,6 +68,7 @@ export class Channel {
     this.conversation = new ServerConversation({
       server: settings.name,
       log,
+      ofOneGrant: key.grant !== undefined,
       send: (message: RpcMessage) => this.#outbox.write(JSON.stringify(message)),
       events,
       describe: (what) => settings.redact(`sent ${what}`),
