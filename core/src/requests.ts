@@ -12,7 +12,7 @@ import type { ListKind } from './protocol/methods.ts';
 import type { Servers } from './servers.ts';
 import { ResourceRoutes, unknownResource } from './resource-routes.ts';
 import { Subscriptions } from './subscriptions.ts';
-import { mixesTasks, TaskRoutes } from './task-routes.ts';
+import { mixesTasks, TaskRoutes, undeclared } from './task-routes.ts';
 import { ToolCalls } from './tool-calls.ts';
 import { Listing } from './listing.ts';
 import type { EntryOf } from './listing.ts';
@@ -156,9 +156,10 @@ export class Requests {
       view.server === undefined
         ? this.#tasks.find(session.grant.id, taskId)
         : this.#atEndpoint(view, view.server, taskId);
-    return server === undefined
-      ? Answer.error(rpcCode.invalidParams, `Unknown task: ${taskId}`)
-      : this.#at(exchange, server, request.params);
+    if (server !== undefined) return this.#at(exchange, server, request.params);
+    const endpoint = view.server === undefined ? undefined : this.#tools.servers.find(view.server, view.grant);
+    const refusal = endpoint?.era === 'new' ? undeclared(exchange.caller) : undefined;
+    return refusal ?? Answer.error(rpcCode.invalidParams, `Unknown task: ${taskId}`);
   }
 
   /** The endpoint's one server, for a task that the grant has made there, or that can be no other grant's. */

@@ -1,6 +1,6 @@
 // Which server runs which task (the tasks extension): learnt from the answers that create tasks. Only a grant's own tasks are found.
-import type { Answer } from './protocol/answer.ts';
-import { isObject } from './protocol/messages.ts';
+import { Answer } from './protocol/answer.ts';
+import { isObject, rpcCode } from './protocol/messages.ts';
 import type { RpcRequest } from './protocol/messages.ts';
 import type { Server } from './server.ts';
 import type { Caller } from './upstream-call.ts';
@@ -39,7 +39,17 @@ export class TaskRoutes {
 
 /** True when the answer to a request may create a task. */
 export function wantsTask(caller: Caller, request: RpcRequest): boolean {
-  if (caller.era === 'old') return request.params?.['task'] !== undefined;
+  return caller.era === 'old' ? request.params?.['task'] !== undefined : declaresTasks(caller);
+}
+
+/** The refusal of a new-era caller that speaks of tasks without having declared them (2026-07-28, tasks extension); undefined for others. */
+export function undeclared(caller: Caller): Answer | undefined {
+  if (caller.era === 'old' || declaresTasks(caller)) return undefined;
+  const text = `Missing required client capability: extensions["${extension}"]`;
+  return Answer.error(rpcCode.missingCapability, text, { requiredCapabilities: { extensions: { [extension]: {} } } });
+}
+
+function declaresTasks(caller: Caller): boolean {
   return caller.capabilities['extensions']?.[extension] !== undefined;
 }
 

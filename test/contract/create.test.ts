@@ -101,8 +101,8 @@ test.serial('what cannot be made is refused with a way out, and nothing is writt
   await writeFile(path.join(folder, 'full', 'mine.txt'), 'mine');
   const before = filesBelow(folder);
   const refused: readonly (readonly [string[], RegExp])[] = [
-    [['Weather Tool'], /"Weather Tool" is no id.*try: plugboard create weather-tool/],
-    [['weatherTool'], /try: plugboard create weather-tool/],
+    [['Weather Tool'], /"Weather Tool" is no id.*try: `[^`]*plugboard\S* create weather-tool`/],
+    [['weatherTool'], /try: `[^`]*plugboard\S* create weather-tool`/],
     [['@acme/plugboard-plugin-wetter'], /try: plugboard create wetter$/m],
     [['-'.repeat(3).concat('x')], /unknown option|is no id/],
     [['x'], /is no id for a plugin: an id has 2 to 40/],
