@@ -1,5 +1,6 @@
 // Where id and result of a response stand in its bytes, found without parsing. What is not laid out as expected is parsed elsewhere.
 import { isUtf8 } from 'node:buffer';
+import { stringEnd } from './string-end.ts';
 
 const resultHead = Buffer.from('{"result":');
 const idFirstHead = Buffer.from('{"jsonrpc":"2.0","id":');
@@ -10,7 +11,6 @@ const versionAndId = ',"jsonrpc":"2.0","id":';
 
 const newline = 0x0a;
 const quote = 0x22;
-const backslash = 0x5c;
 const openBracket = 0x5b;
 const closeBracket = 0x5d;
 const openBrace = 0x7b;
@@ -84,28 +84,6 @@ function objectEnd(bytes: Buffer, start: number): number | undefined {
     }
   }
   return undefined;
-}
-
-/** Bytes of a string that are looked at one by one before the rest is searched: most strings are shorter than a search is worth. */
-const nearBytes = 64;
-
-/** The index of the quote that ends the string beginning at `start`; behind the last byte when none does. */
-function stringEnd(bytes: Buffer, start: number): number {
-  let at = start + 1;
-  for (;;) {
-    const near = Math.min(at + nearBytes, bytes.length);
-    while (at < near) {
-      const code = bytes[at];
-      if (code === quote) return at;
-      at += code === backslash ? 2 : 1;
-    }
-    const found = bytes.indexOf(quote, at);
-    if (found < 0) return bytes.length;
-    let escapes = found;
-    while (escapes > at && bytes[escapes - 1] === backslash) escapes -= 1;
-    if ((found - escapes) % 2 === 0) return found;
-    at = found + 1;
-  }
 }
 
 function startsWith(bytes: Buffer, head: Buffer): boolean {
