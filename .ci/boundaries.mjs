@@ -13,7 +13,7 @@ const testKit = '@plugboard/test-kit';
 const foreignToCore = /^(?:@plugboard\/(?!registry-index$)|koa$|@koa\/|koa-|lowdb$|@kubernetes\/)/;
 
 /** Packages with a single file that may import them. */
-const soleImporters = { tapable: 'core/src/hooks.ts' };
+const soleImporters = { tapable: 'core/src/hook.ts' };
 
 const packageName = (specifier) => specifier.split('/', specifier.startsWith('@') ? 2 : 1).join('/');
 

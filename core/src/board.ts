@@ -13,7 +13,8 @@ import type {
 import type { Catalogue } from './catalogue.ts';
 import type { ServerDefinition } from './connection.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
-import { Hooks } from './hooks.ts';
+import { createHooks } from './hook.ts';
+import type { Hooks } from './hook.ts';
 import type { KnownCatalogues } from './known-catalogues.ts';
 import type { Lease } from './lease.ts';
 import { Door } from './door.ts';
@@ -53,7 +54,7 @@ const startPatience = 500;
 export class Board implements BoardApi {
   readonly name: string;
   readonly serverRegistry: Servers;
-  hooks = new Hooks();
+  hooks: Hooks = createHooks();
   readonly #log: Log;
   readonly #door = new Door(() => this.hooks);
   readonly #changed: (() => void) | undefined;
@@ -261,9 +262,10 @@ export class Board implements BoardApi {
     this.#catalogues?.changed(server);
     this.#quarantine.changed(server);
     this.#changed?.();
-    if (this.hooks.used('onCatalogChanged')) {
-      this.hooks
-        .run('onCatalogChanged', { server: server.name, owner, status: this.#statusOf(server) })
+    const { onCatalogChanged } = this.hooks;
+    if (onCatalogChanged.used) {
+      onCatalogChanged
+        .run({ server: server.name, owner, status: this.#statusOf(server) })
         .catch((error: unknown) => this.report(error));
     }
   }

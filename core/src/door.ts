@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { Unauthorized } from './errors.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
-import type { Hooks } from './hooks.ts';
+import type { Hooks } from './hook.ts';
 
 /** Who may call: set anew with every configuration. */
 export interface Callers {
@@ -48,13 +48,13 @@ export class Door {
       const grant = this.callers.tokens.get(createHash('sha256').update(credential.token).digest('hex'));
       if (grant !== undefined) return grant;
     }
-    if (this.#hooks().used('onAuthenticate')) return this.#askPlugins(credential, context);
+    if (this.#hooks().onAuthenticate.used) return this.#askPlugins(credential, context);
     if (credential.kind === 'none') return this.callers.defaultGrant;
     throw new Unauthorized();
   }
 
   async #askPlugins(credential: Credential, context: AuthenticationContext): Promise<Grant> {
-    const grant = await this.#hooks().run('onAuthenticate', credential, context);
+    const grant = await this.#hooks().onAuthenticate.run(credential, context);
     if (grant !== undefined) return grant;
     if (credential.kind === 'none') return this.callers.defaultGrant;
     throw new Unauthorized();

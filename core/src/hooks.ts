@@ -1,5 +1,4 @@
-// The hook table, and the only import of tapable. Who may tap and how a tap is guarded is the scope's business.
-import { AsyncSeriesBailHook, AsyncSeriesHook, AsyncSeriesWaterfallHook } from 'tapable';
+// The hook table: which hooks there are, with what, and in which order taps run. How one runs is hook.ts' business.
 import type { PromptEntry, ResourceEntry, ServerStatus, ToolEntry } from './board-api.ts';
 import type { AuthenticationContext, Credential, Grant } from './grant.ts';
 import type { JsonObject, RpcRequest, ToolResult } from './protocol/messages.ts';
@@ -172,78 +171,9 @@ export const hookTable: { readonly [Name in HookName]: HookEntry<Name> } = {
 /** Names of all hooks, in the order of the reference page. */
 export const hookNames = Object.keys(hookTable) as readonly HookName[];
 
-/** The kind of a hook. */
+/** The kind of a hook. Throws for a name that is no hook's: plugins are not only written in TypeScript. */
 export function hookKind(name: HookName): HookKind {
+  if (!Object.hasOwn(hookTable, name))
+    throw new Error(`there is no hook "${name}" (there are: ${hookNames.join(', ')})`);
   return hookTable[name].kind;
-}
-
-export type TapCallback = (error: Error | undefined, result?: unknown) => void;
-/** A tap as tapable wants it: the hook's arguments and a callback. Made by the scope, which guards the plugin's function. */
-export type GuardedTap = (...argsAndCallback: unknown[]) => void;
-
-/** The one face of the three tapable classes that is used here. */
-interface TapableHook {
-  tapAsync(options: { name: string; stage: number }, tap: GuardedTap): void;
-  callAsync(...argsAndCallback: unknown[]): void;
-  isUsed(): boolean;
-}
-
-function createHook(kind: HookKind, args: readonly string[]): TapableHook {
-  const names = args as string[];
-  // The three classes type their arguments by literal names, which a table cannot give; the table above keeps them right.
-  if (kind === 'answer') return new AsyncSeriesBailHook(names as never);
-  if (kind === 'transform') return new AsyncSeriesWaterfallHook(names as never);
-  return new AsyncSeriesHook(names as never);
-}
-
-/** The hooks of one generation. tapable cannot untap, so a change of plugins makes new hooks. */
-export class Hooks {
-  readonly #hooks = new Map<HookName, TapableHook>();
-
-  constructor() {
-    for (const name of hookNames) this.#hooks.set(name, createHook(hookTable[name].kind, hookTable[name].args));
-  }
-
-  /** Adds a guarded tap. */
-  tap(name: HookName, plugin: string, step: Step, tap: GuardedTap): void {
-    this.#hook(name).tapAsync({ name: plugin, stage: steps[step] }, tap);
-  }
-
-  /** True when anybody taps the hook: the caller skips all its work otherwise. */
-  used(name: HookName): boolean {
-    return this.#hook(name).isUsed();
-  }
-
-  /**
-   * Runs a hook: an `answer` hook resolves with the first answer or undefined, a `transform` hook with its transformed first argument,
-   * the others with undefined. Rejects with the first tap's `PluginError` or `Denied`.
-   */
-  async run<Name extends HookName>(name: Name, ...args: HookArguments<Name>): Promise<HookResult<Name>> {
-    return this.runNow(name, ...args);
-  }
-
-  /** The same for what every call passes: a promise only where a tap has returned one. Throws what {@link run} rejects with. */
-  runNow<Name extends HookName>(
-    name: Name,
-    ...args: HookArguments<Name>
-  ): HookResult<Name> | Promise<HookResult<Name>> {
-    let settled: { readonly error: Error | null; readonly result: HookResult<Name> } | undefined;
-    let settle = (error: Error | null, result: HookResult<Name>): void => {
-      settled = { error, result };
-    };
-    this.#hook(name).callAsync(...args, (error: Error | null, result: HookResult<Name>) => settle(error, result));
-    if (settled === undefined) {
-      return new Promise((resolve, reject) => {
-        settle = (error, result) => (error ? reject(error) : resolve(result));
-      });
-    }
-    if (settled.error) throw settled.error;
-    return settled.result;
-  }
-
-  #hook(name: HookName): TapableHook {
-    const hook = this.#hooks.get(name);
-    if (hook === undefined) throw new Error(`there is no hook "${name}" (there are: ${hookNames.join(', ')})`);
-    return hook;
-  }
 }

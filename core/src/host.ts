@@ -9,7 +9,7 @@ import type { Config, ConfigOverrides } from './config.ts';
 import { Control } from './control.ts';
 import type { LogLine, LogQuery } from './host-control.ts';
 import type { PluginError } from './errors.ts';
-import { Hooks } from './hooks.ts';
+import { createHooks } from './hook.ts';
 import { KnownCatalogues } from './known-catalogues.ts';
 import { loadPlugin } from './loader.ts';
 import type { LoadedPlugin } from './loader.ts';
@@ -140,7 +140,7 @@ export class Host {
     if (this.#stopped) return;
     this.#stopped = true;
     await this.#changing;
-    await this.#board.hooks.run('onStop').catch((error: unknown) => this.#board.report(error));
+    await this.#board.hooks.onStop.run().catch((error: unknown) => this.#board.report(error));
     const last = this.#applied.toReversed();
     for (const { scope } of last) if (scope.plugin.exclusive === true) await scope.stop();
     await this.#board.stop();
@@ -162,7 +162,7 @@ export class Host {
     // From here on nothing can fail: a refused change has changed nothing.
     this.#board.remember(this.#catalogues);
     this.#board.setApprovals(approvals);
-    const hooks = new Hooks();
+    const hooks = createHooks();
     for (const { scope } of next) scope.tapInto(hooks);
     this.#board.setCallers(callers());
     this.#config = config;
@@ -174,7 +174,7 @@ export class Host {
       gone,
     );
     this.#services.going = new Set();
-    if (first) await hooks.run('onStart');
+    if (first) await hooks.onStart.run();
     for (const warning of this.#board.warnings()) this.#log.warn(warning);
   }
 
@@ -256,7 +256,7 @@ export class Host {
       return;
     }
     this.#applied = this.#applied.map((each) => (each === old ? { ...old, scope } : each));
-    const hooks = new Hooks();
+    const hooks = createHooks();
     for (const each of this.#applied) each.scope.tapInto(hooks);
     this.#board.hooks = hooks;
   }
@@ -293,9 +293,9 @@ export class Host {
     this.#log.error(`plugin "${plugin}" is switched off, it has failed too often; the last time: ${reason}`, {
       plugin,
     });
-    const { hooks } = this.#board;
-    if (hooks.used('onPluginSwitchedOff'))
-      hooks.run('onPluginSwitchedOff', { plugin, reason }).catch((error: unknown) => this.#board.report(error));
+    const { onPluginSwitchedOff } = this.#board.hooks;
+    if (onPluginSwitchedOff.used)
+      onPluginSwitchedOff.run({ plugin, reason }).catch((error: unknown) => this.#board.report(error));
   }
 
   #isRunning(scope: Scope): boolean {

@@ -2,7 +2,7 @@
 import { Carrier, contextOf } from './carrier.ts';
 import type { Exchange } from './exchange.ts';
 import type { Forwarding } from './forward.ts';
-import type { Hooks } from './hooks.ts';
+import type { Hooks } from './hook.ts';
 import type { Listeners } from './listeners.ts';
 import { Answer, methodNotFound } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
@@ -75,12 +75,12 @@ export class Requests {
     const { method } = exchange.request;
     if (method === 'tools/call') return this.#calls.call(exchange);
     if (!existsIn(method, exchange.caller.era)) return methodNotFound(method);
-    if (this.#tools.hooks().used('onRequest') && !listKindOf.has(method)) return this.#answerHooked(exchange);
+    if (this.#tools.hooks().onRequest.used && !listKindOf.has(method)) return this.#answerHooked(exchange);
     return this.#answerByTable(exchange);
   }
 
   async #answerHooked(exchange: Exchange): Promise<Answer> {
-    const result = await this.#tools.hooks().run('onRequest', exchange.request, contextOf(exchange));
+    const result = await this.#tools.hooks().onRequest.run(exchange.request, contextOf(exchange));
     return result === undefined ? this.#answerByTable(exchange) : Answer.result(result);
   }
 

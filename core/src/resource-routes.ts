@@ -1,6 +1,6 @@
 // Which server serves a URI to a grant: who lists it, whose listed template fits it, or the one server of an endpoint that is open as a whole.
 import type { Exchange } from './exchange.ts';
-import type { Hooks } from './hooks.ts';
+import type { Hooks } from './hook.ts';
 import type { Listing } from './listing.ts';
 import type { ResourceEntry } from './board-api.ts';
 import { Answer } from './protocol/answer.ts';
@@ -46,14 +46,14 @@ export class ResourceRoutes {
 
   /** What nobody lists is served only where nothing can have been taken out of the list. */
   #unlisted(view: View): string | undefined {
-    return this.#parts.hooks().used('onListResources') ? undefined : this.wholeServer(view);
+    return this.#parts.hooks().onListResources.used ? undefined : this.wholeServer(view);
   }
 
   /** True when a URI is kept from the grant although a template fits it: by a rule, or by a hook that took it out of the list. */
   #isKept({ grant }: View, server: string, uri: string, shown: Listing<ResourceEntry>): boolean {
     const { maker, servers, hooks } = this.#parts;
     if (isRuledOut(maker, grant, server, uri)) return true;
-    if (!hooks().used('onListResources')) return false;
+    if (!hooks().onListResources.used) return false;
     const spellings = new Set(spellingsOf(uri));
     const offered = servers.find(server, grant)?.catalogueFor(grant.id).resources ?? [];
     return offered.some(

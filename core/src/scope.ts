@@ -5,8 +5,9 @@ import type { ServerDefinition } from './connection.ts';
 import type { Capabilities } from './capabilities.ts';
 import { FaultBudget, SwitchedOff } from './fault-budget.ts';
 import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
-import { hookKind, hookTable } from './hooks.ts';
-import type { GuardedTap, HookFunction, HookName, Hooks, Step, TapCallback } from './hooks.ts';
+import { hookKind } from './hooks.ts';
+import type { GuardedTap, Hooks } from './hook.ts';
+import type { HookFunction, HookName, Step } from './hooks.ts';
 import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
 import { oversee } from './worker/oversight.ts';
 import type { Oversight } from './worker/oversight.ts';
@@ -124,7 +125,7 @@ export class Scope {
 
   /** Puts the plugin's taps on the hooks of a generation. */
   tapInto(hooks: Hooks): void {
-    for (const { hook, step, run } of this.#taps) hooks.tap(hook, this.plugin.id, step, run);
+    for (const { hook, step, run } of this.#taps) hooks[hook].tap(this.plugin.id, step, run);
   }
 
   /** Stops the plugin. Never rejects; faults are reported. */
@@ -224,60 +225,66 @@ export class Scope {
     };
   }
 
-  /**
-   * Wraps a plugin's function so that it ends exactly once: a synchronous throw would leave tapable's chain pending for ever, `null` would
-   * end it early, and an error would carry no name. A function that returns synchronously costs no promise.
-   */
+  /** Wraps a plugin's function: what it throws carries a name, `null` counts as nothing, and it ends in time or is not waited for. */
   #guard<Name extends HookName>(hook: Name, run: HookFunction<Name>): GuardedTap {
     const kind = hookKind(hook);
-    const call = run as (...args: unknown[]) => unknown;
-    const fault = (error: unknown, first: unknown): Error | undefined => {
-      if (isDenied(error) || error instanceof RefusedRequest || error instanceof Unauthorized) return error;
-      const wrapped = new PluginError(this.plugin.id, hook, error, requestOf(first));
-      if (this.#budget.spend()) this.#init.switchedOff(wrapped.message);
-      if (kind !== 'settle') return wrapped;
-      this.#init.report(wrapped);
-      return undefined;
+    const call = run as Enter;
+    const decides = kind === 'answer' || kind === 'transform';
+    const closed = decides && this.plugin.whenSwitchedOff !== 'open';
+    const failed = (error: unknown, first: unknown): undefined => {
+      if (isDenied(error) || error instanceof RefusedRequest || error instanceof Unauthorized) throw error;
+      const fault = new PluginError(this.plugin.id, hook, error, requestOf(first));
+      if (this.#budget.spend()) this.#init.switchedOff(fault.message);
+      if (kind !== 'settle') throw fault;
+      this.#init.report(fault);
     };
-    const check = (value: unknown): unknown =>
-      kind === 'transform' || kind === 'answer' ? (value ?? undefined) : undefined;
-    const closed = (kind === 'answer' || kind === 'transform') && this.plugin.whenSwitchedOff !== 'open';
-    const enter = (callback: TapCallback, first?: unknown, second?: unknown, third?: unknown): void => {
+    const decided = (value: unknown): unknown => (decides ? (value ?? undefined) : undefined);
+    const wait = (value: PromiseLike<unknown>, first: unknown): Promise<unknown> => {
+      const { hook: limit } = this.#init.limits;
+      return withLimit(value, limit, `it did not finish within ${limit} ms`).then(decided, (error: unknown) =>
+        failed(error, first),
+      );
+    };
+    const enter: Enter = (first, second, third) => {
       if (this.#budget.spent) {
-        callback(closed ? new SwitchedOff(this.plugin.id, hook) : undefined);
-        return;
+        if (closed) throw new SwitchedOff(this.plugin.id, hook);
+        return undefined;
       }
       let value: unknown;
       try {
         value = call(first, second, third);
       } catch (error) {
-        callback(fault(error, first));
-        return;
+        return failed(error, first);
       }
-      if (!isThenable(value)) {
-        callback(undefined, check(value));
-        return;
-      }
-      withLimit(value, this.#init.limits.hook, `it did not finish within ${this.#init.limits.hook} ms`).then(
-        (settled) => callback(undefined, check(settled)),
-        (error: unknown) => callback(fault(error, first)),
-      );
+      return isThenable(value) ? wait(value, first) : decided(value);
     };
-    return lastCallback(hookTable[hook].args.length, enter);
+    return kind === 'transform' ? transforming(enter) : deciding(enter);
   }
 }
 
-type Enter = (callback: TapCallback, first?: unknown, second?: unknown, third?: unknown) => void;
+/** Enters a plugin's function. Returns its decision, undefined for none, or a promise of either. */
+type Enter = (first?: unknown, second?: unknown, third?: unknown) => unknown;
 
-/** A tap as tapable calls it, with the callback behind the hook's arguments. Without rest parameters: calls pass here. */
-function lastCallback(args: number, enter: Enter): GuardedTap {
-  const taps: readonly ((...all: never[]) => void)[] = [
-    (callback: TapCallback) => enter(callback),
-    (first: unknown, callback: TapCallback) => enter(callback, first),
-    (first: unknown, second: unknown, callback: TapCallback) => enter(callback, first, second),
-    (first: unknown, second: unknown, third: unknown, callback: TapCallback) => enter(callback, first, second, third),
-  ];
-  return taps[args] as GuardedTap;
+/** A tap of a `transform` hook: it gets what those before it made of the first argument. */
+function transforming(enter: Enter): GuardedTap {
+  const turn = async (waiting: Promise<unknown>, second: unknown, third: unknown): Promise<unknown> => {
+    const value = await waiting;
+    return (await enter(value, second, third)) ?? value;
+  };
+  return (soFar, second, third) => {
+    if (soFar instanceof Promise) return turn(soFar, second, third);
+    const made = enter(soFar, second, third);
+    return made instanceof Promise ? made.then((value) => value ?? soFar) : made;
+  };
+}
+
+/** A tap of all other hooks: it is entered as long as nobody has decided. */
+function deciding(enter: Enter): GuardedTap {
+  return (soFar, first, second) => {
+    if (soFar === undefined) return enter(first, second);
+    if (!(soFar instanceof Promise)) return soFar;
+    return soFar.then((decision: unknown) => decision ?? enter(first, second));
+  };
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

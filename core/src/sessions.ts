@@ -4,7 +4,7 @@ import type { Envelope, OpenRequest, OpenRequestHandle } from './board-api.ts';
 import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 import { Exchange } from './exchange.ts';
 import type { Grant } from './grant.ts';
-import type { Hooks } from './hooks.ts';
+import type { Hooks } from './hook.ts';
 import { sessionListener } from './listeners.ts';
 import type { Listeners } from './listeners.ts';
 import { Answer } from './protocol/answer.ts';
@@ -99,9 +99,9 @@ export class Sessions {
       if (this.#void.has(session.grant)) throw new Unauthorized();
       this.byId.set(session.id, session);
     };
-    const hooks = this.#parts.hooks();
-    if (!hooks.used('onSessionStart')) return admit();
-    return hooks.run('onSessionStart', session).then(admit, (error: unknown) => {
+    const { onSessionStart } = this.#parts.hooks();
+    if (!onSessionStart.used) return admit();
+    return onSessionStart.run(session).then(admit, (error: unknown) => {
       throw new RefusedRequest(this.#faultAnswer(error));
     });
   }
@@ -170,8 +170,8 @@ export class Sessions {
     this.#open.delete(session);
     session.end();
     this.#parts.servers.release(session);
-    const hooks = this.#parts.hooks();
-    if (hooks.used('onSessionEnd')) await hooks.run('onSessionEnd', session).catch(this.#parts.report);
+    const { onSessionEnd } = this.#parts.hooks();
+    if (onSessionEnd.used) await onSessionEnd.run(session).catch(this.#parts.report);
   }
 
   /** Ends all sessions of a grant, which gets no further ones. */

@@ -2,7 +2,7 @@
 import type { Approvals } from './approvals.ts';
 import type { PromptEntry, ResourceEntry, ToolEntry } from './board-api.ts';
 import type { Grant, Rules } from './grant.ts';
-import type { Hooks } from './hooks.ts';
+import type { Hooks } from './hook.ts';
 import { Listing } from './listing.ts';
 import type { EntryOf } from './listing.ts';
 import { NameScopes } from './name-scopes.ts';
@@ -237,9 +237,9 @@ export class ListingMaker {
   ): Promise<readonly EntryOf[Kind][]> {
     const hooks = this.#hooks();
     const hook = kind === 'tools' ? 'onListTools' : kind === 'prompts' ? 'onListPrompts' : 'onListResources';
-    if (!hooks.used(hook)) return entries;
+    if (!hooks[hook].used) return entries;
     const context = Object.freeze({ grant: view.grant, server: view.server });
-    const returned: unknown = await hooks.run(hook, Object.freeze(entries) as never, context);
+    const returned: unknown = await hooks[hook].run(Object.freeze(entries) as never, context);
     if (!Array.isArray(returned)) throw new TypeError(`${hook} must return an array of entries`);
     // A hook selects and renames; it cannot conjure up an item that the grant's rules did not select.
     const allowed = new Set(entries.map((entry) => identity(kind, entry)));

@@ -108,23 +108,29 @@ export class Bench {
   }
 
   /**
-   * Measures `cases` in `rounds` rounds, each case once a round, in an order that turns from round to round, after one
-   * round to warm up that is not kept. Throws at the first wrong answer: a fast wrong answer is no figure.
+   * Measures `cases` in rounds, each case once a round, in an order that turns from round to round, after one round to warm up that
+   * is not kept. With `slices`, there are so many times more rounds with so many times fewer calls: what is compared is then measured
+   * closer together, so that less of a neighbour's work falls on one of two. Throws at the first wrong answer: a fast wrong answer
+   * is no figure.
    */
-  async measure(cases: Case[], rounds = this.options.rounds): Promise<Samples> {
+  async measure(cases: Case[], slices = 1): Promise<Samples> {
     const samples = new Samples();
-    for (let round = 0; round <= rounds; round++) {
+    for (let round = 0; round <= this.options.rounds * slices; round++) {
       const turned = [...cases.slice(round % cases.length), ...cases.slice(0, round % cases.length)];
       for (const one of round % 2 === 0 ? turned : turned.reverse()) {
-        // The compiler needs as many calls with --quick as without.
-        const calls = round === 0 && this.options.quick ? one.calls * 4 : one.calls;
-        const sample = await this.#sample({ ...one, calls }, round);
+        const sample = await this.#sample({ ...one, calls: this.#callsOf(one, round, slices) }, round);
         if (round === 0) continue;
         samples.all.push(sample);
         this.record(sample);
       }
     }
     return samples;
+  }
+
+  /** The compiler needs as many calls to warm up with --quick, and in slices, as without. */
+  #callsOf({ calls }: Case, round: number, slices: number): number {
+    if (round === 0) return this.options.quick ? calls * 4 : calls;
+    return Math.ceil(calls / slices);
   }
 
   async #sample(one: Case, round: number): Promise<Sample> {

@@ -73,6 +73,12 @@ export class Answer {
     return this.#message?.error !== undefined;
   }
 
+  /** True when the result says `isError`. Bytes in which no such member can be are not parsed to find out. */
+  get saysToolError(): boolean {
+    const parsed = this.#message !== undefined || this.mentions('"isError"') || this.mentions('\\u');
+    return parsed && this.message.result?.['isError'] === true;
+  }
+
   /** Length in bytes of the form it is kept in, 0 for an object. */
   get size(): number {
     return this.#bytes?.length ?? 0;

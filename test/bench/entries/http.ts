@@ -27,7 +27,7 @@ export async function measureHttp(bench: Bench): Promise<void> {
       cases.push({ name: `proxy /mcp/${era}`, target: proxy, path: `/mcp/${era}`, era, work, ...load });
     }
   }
-  const samples = await bench.measure(cases);
+  const samples = await bench.measure(cases, 4);
   judge(bench, samples, cases);
 }
 

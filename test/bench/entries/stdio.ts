@@ -12,7 +12,7 @@ export async function measureStdio(bench: Bench): Promise<void> {
   const load = common.fullLoad(bench);
   const proxied = common.pairCases('proxy', proxy, bench.proxy.pairs, load);
   const echoes: Case[] = (['old', 'new'] as const).map((era) => common.directCase('echo', echo, era, load));
-  const samples = await bench.measure([...echoes, ...proxied]);
+  const samples = await bench.measure([...echoes, ...proxied], 4);
   for (const one of proxied) {
     const { name, era } = one;
     const cpu = samples.median(name, 'cpu');
