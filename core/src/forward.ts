@@ -88,23 +88,39 @@ function send(exchange: Exchange, lease: Lease, call: UpstreamCall): Promise<Ans
   return lease.send(call);
 }
 
-/** Old client, new server: questions of the server become real requests to the client, and the call is sent again with the answers. */
-async function toNewServer(exchange: Exchange, target: Target, lease: Lease, forwarding: Forwarding): Promise<Answer> {
+/** Old client, new server. */
+function toNewServer(exchange: Exchange, target: Target, lease: Lease, forwarding: Forwarding): Promise<Answer> {
   const { serverInfo, protocolVersion } = lease.connection.info;
-  let params = paramsForNew(target.params, exchange.caller, protocolVersion);
-  for (let round = 0; round < maxRounds; round += 1) {
-    const answer = await send(exchange, lease, makeCall(exchange, target, params, exchange, forwarding));
+  const params = paramsForNew(target.params, exchange.caller, protocolVersion);
+  return send(exchange, lease, makeCall(exchange, target, params, exchange, forwarding)).then(
     // Not to be parsed when it says at its end that it is complete.
-    const complete = translateBytes(answer, 'old', target.method, serverInfo);
-    if (complete !== undefined) return complete;
+    (answer) =>
+      translateBytes(answer, 'old', target.method, serverInfo) ??
+      askUntilComplete(answer, params, exchange, target, lease, forwarding),
+  );
+}
+
+/** Questions of a new-era server become real requests to the old-era client, and the call is sent again with the answers. */
+async function askUntilComplete(
+  first: Answer,
+  sent: JsonObject,
+  exchange: Exchange,
+  target: Target,
+  lease: Lease,
+  forwarding: Forwarding,
+): Promise<Answer> {
+  const { inputResponses: _responses, requestState: _state, ...rest } = sent;
+  let answer = first;
+  for (let round = 0; ; round += 1) {
     const result = answer.message.result;
     if (result?.['resultType'] !== 'input_required')
-      return translateAnswer(answer, 'old', target.method, target.params, serverInfo);
-    const { inputResponses: _responses, requestState: _state, ...rest } = params;
+      return translateAnswer(answer, 'old', target.method, target.params, lease.connection.info.serverInfo);
+    if (round === maxRounds) break;
     const inputResponses = await askAll(exchange, result['inputRequests']);
     assertWanted(exchange);
-    params = { ...rest, inputResponses };
+    const params: JsonObject = { ...rest, inputResponses };
     if (result['requestState'] !== undefined) params['requestState'] = result['requestState'];
+    answer = await send(exchange, lease, makeCall(exchange, target, params, exchange, forwarding));
   }
   return Answer.error(
     rpcCode.internalError,

@@ -8,6 +8,7 @@ import { Answer } from './protocol/answer.ts';
 import { isObject, rpcCode } from './protocol/messages.ts';
 import type { JsonObject } from './protocol/messages.ts';
 import { checkParamHeaders, scanHeaders } from './protocol/param-headers.ts';
+import { paramsNamed } from './protocol/translate.ts';
 import type { Servers } from './servers.ts';
 import { wantsTask } from './task-routes.ts';
 import type { TaskRoutes } from './task-routes.ts';
@@ -77,7 +78,7 @@ export class ToolCalls {
   #callAt(exchange: Exchange, entry: ToolEntry, params: JsonObject): Answer | Promise<Answer> {
     const server = this.#parts.servers.find(entry.server, exchange.session.grant);
     if (server === undefined) return Answer.error(rpcCode.invalidParams, `Unknown tool: ${entry.name}`);
-    const atServer = entry.tool === params['name'] ? params : { ...params, name: entry.tool };
+    const atServer = paramsNamed(params, entry.tool);
     const answer = this.#parts.carrier.carry(exchange, server, 'tools/call', atServer, entry.definition);
     return wantsTask(exchange.caller, exchange.request) ? this.#learnTask(exchange, entry.server, answer) : answer;
   }

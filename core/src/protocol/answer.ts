@@ -132,12 +132,11 @@ export class Answer {
       end: place.end + shift,
       resultEnd: place.resultEnd + grown,
     };
-    return new Answer(
-      Buffer.concat([bytes.subarray(0, start), by, bytes.subarray(end)]),
-      moved,
-      undefined,
-      this.status,
-    );
+    const out = Buffer.allocUnsafe(bytes.length + grown);
+    bytes.copy(out, 0, 0, start);
+    by.copy(out, start);
+    bytes.copy(out, start + by.length, end);
+    return new Answer(out, moved, undefined, this.status);
   }
 
   /** The whole response for the given id in pieces that need no copying; together they are what {@link Answer.encode} gives. */

@@ -23,7 +23,12 @@ const cached = new Set([
 
 /** Old params → new: adds the per-request envelope of the caller. */
 export function paramsForNew(params: JsonObject | undefined, caller: Caller, protocolVersion: string): JsonObject {
-  if (metaOf(params) === undefined) return { ...params, _meta: envelopeOf(caller, protocolVersion) };
+  if (metaOf(params) === undefined) {
+    const _meta = envelopeOf(caller, protocolVersion);
+    return isPlainCall(params)
+      ? { name: params?.['name'], arguments: params?.['arguments'], _meta }
+      : { ...params, _meta };
+  }
   const meta: JsonObject = {
     ...metaOf(params),
     [metaKey.protocolVersion]: protocolVersion,
@@ -53,17 +58,29 @@ function envelopeOf(caller: Caller, protocolVersion: string): JsonObject {
 /** New params → old: removes the envelope, and the members that only a retry of the new era has. */
 export function paramsForOld(params: JsonObject | undefined): JsonObject | undefined {
   if (params === undefined) return undefined;
-  if (isPlainCall(params)) return { name: params['name'], arguments: params['arguments'] };
+  if (isPlainCall(params) && hasEnvelopeOnly(params)) return { name: params['name'], arguments: params['arguments'] };
   const { _meta: _dropped, inputResponses: _responses, requestState: _state, ...rest } = params;
   const meta = without(metaOf(params), envelopeKeys);
   return meta === undefined ? rest : { ...rest, _meta: meta };
 }
 
-/** True for params of a name, arguments, and nothing but the envelope: nearly every call, for which to copy the rest is slow. */
-function isPlainCall(params: JsonObject): boolean {
+/** Params of a call with its tool's name replaced. */
+export function paramsNamed(params: JsonObject, name: string): JsonObject {
+  if (params['name'] === name) return params;
+  const { arguments: args, _meta } = params;
+  if (!isPlainCall(params)) return { ...params, name };
+  return _meta === undefined ? { name, arguments: args } : { name, arguments: args, _meta };
+}
+
+/** True for params of a name, arguments and `_meta` alone: nearly every call, for which to copy the rest is slow. */
+function isPlainCall(params: JsonObject | undefined): boolean {
   for (const member in params) if (member !== 'name' && member !== 'arguments' && member !== '_meta') return false;
+  return params?.['arguments'] !== undefined;
+}
+
+function hasEnvelopeOnly(params: JsonObject): boolean {
   for (const key in metaOf(params)) if (!envelopeKeys.includes(key)) return false;
-  return params['arguments'] !== undefined;
+  return true;
 }
 
 /** Old result → new: result type, the server's identity, and caching hints where the new era wants them. */
