@@ -1,4 +1,5 @@
 // Sessions whose end one client's connection wants to hear of. A session may be shared by many connections, so nothing is left on it.
+import { setMaxListeners } from 'node:events';
 import type { Session } from '../session.ts';
 
 export class Followed {
@@ -22,6 +23,8 @@ export class Followed {
       return;
     }
     this.#listeners.set(session, listener);
+    // Any number of connections may follow a session; Node would take more than ten listeners for a leak and tell the user.
+    setMaxListeners(0, signal);
     signal.addEventListener('abort', listener, { once: true });
   }
 

@@ -109,6 +109,18 @@ test('two connections have ids of their own, also in the new era where their ses
   t.deepEqual(two.inbox, []);
 });
 
+test('many connections that share a session are no leak that a user is warned of', async (t) => {
+  const warnings: string[] = [];
+  const keep = (warning: Error) => void warnings.push(`${warning.name}: ${warning.message}`);
+  process.on('warning', keep);
+  t.teardown(() => process.off('warning', keep));
+  const { board, url } = await start(t);
+  const clients = await Promise.all(Array.from({ length: 12 }, () => Client.open(t, url)));
+  await Promise.all(clients.map((client) => client.ask('echo', { _meta: envelope() })));
+  t.is(new Set(board.of('echo').map(({ session }) => session)).size, 1);
+  t.deepEqual(warnings, []);
+});
+
 test('garbage, wrong messages and batches are answered, and the connection goes on', async (t) => {
   const { url } = await start(t);
   const client = await Client.session(t, url);
