@@ -1,14 +1,17 @@
-// What one plugin is handed, and the only place that enters plugin code: guard, time limit, attribution. Life cycle is the host's.
+// What one plugin is handed, and its start and stop within their limits. Life cycle is the host's, guarding its taps `guard.ts`'.
 import { isDeepStrictEqual } from 'node:util';
 import type { BoardApi } from './board-api.ts';
 import type { ServerDefinition } from './connection.ts';
 import type { Capabilities } from './capabilities.ts';
-import { FaultBudget, SwitchedOff } from './fault-budget.ts';
-import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
-import { hookKind } from './hooks.ts';
+import { FaultBudget } from './fault-budget.ts';
+import { PluginError } from './errors.ts';
+import { guardTap } from './guard.ts';
+import type { Guarded } from './guard.ts';
 import type { GuardedTap, Hooks } from './hook.ts';
-import type { HookFunction, HookName, Step } from './hooks.ts';
+import type { HookName, Step } from './hooks.ts';
 import type { Log, Plugin, PluginApi, Stop } from './plugin.ts';
+import type { ServiceTable } from './services.ts';
+import { withLimit } from './time-limit.ts';
 import { oversee } from './worker/oversight.ts';
 import type { Oversight } from './worker/oversight.ts';
 
@@ -20,35 +23,6 @@ export interface PluginLimits {
   readonly hook: number;
   /** Faults within a minute after which the plugin's hooks are not entered any more. */
   readonly faults: number;
-}
-
-/** Services of all plugins, by name. */
-export class ServiceTable {
-  readonly #services = new Map<string, { owner: string; service: unknown }>();
-
-  /** Services whose provider is about to be stopped: for the next generation they are not there any more. */
-  going: ReadonlySet<string> = new Set();
-
-  provide(owner: string, name: string, service: unknown): void {
-    // A word that a plugin says of itself, not a thing that others use: any number of plugins may say it.
-    if (name === 'authentication') return;
-    const taken = this.#services.get(name);
-    if (taken !== undefined && taken.owner !== owner)
-      throw new Error(`service "${name}" is already provided by plugin "${taken.owner}"`);
-    this.#services.set(name, { owner, service });
-  }
-
-  get(name: string): unknown {
-    return this.going.has(name) ? undefined : this.#services.get(name)?.service;
-  }
-
-  /** Removes what a stopped plugin provided, unless somebody else provides it by now. */
-  withdraw(owner: string, services: ReadonlyMap<string, unknown>): void {
-    for (const [name, service] of services) {
-      const current = this.#services.get(name);
-      if (current?.owner === owner && current.service === service) this.#services.delete(name);
-    }
-  }
 }
 
 interface Tap {
@@ -89,14 +63,17 @@ export class Scope {
   readonly servers: ServerDefinition[] = [];
   readonly #abort = new AbortController();
   readonly #budget: FaultBudget;
+  readonly #guarded: Guarded;
   #stop: Stop | undefined;
   #applied = false;
   #knowsReserved = false;
 
   constructor(init: ScopeInit) {
     this.#init = init;
-    this.#budget = new FaultBudget(init.limits.faults);
     this.plugin = init.plugin;
+    this.#budget = new FaultBudget(init.limits.faults);
+    const { plugin, limits, switchedOff, report } = init;
+    this.#guarded = { plugin, budget: this.#budget, limit: limits.hook, switchedOff, report };
   }
 
   /** Runs the plugin's `apply` within the start time limit. Rejects with a {@link PluginError}. */
@@ -187,7 +164,7 @@ export class Scope {
         on: (hook, run, step = 'normal') => {
           tooLate(`hooks.on("${hook}")`);
           this.#init.capabilities?.demand('hooks', hook);
-          this.#taps.push({ hook, step, run: this.#guard(hook, run) });
+          this.#taps.push({ hook, step, run: guardTap(hook, run, this.#guarded) });
         },
       },
       servers: {
@@ -224,92 +201,4 @@ export class Scope {
       if (this.#applied) this.#init.servers.removed(this, server);
     };
   }
-
-  /** Wraps a plugin's function: what it throws carries a name, `null` counts as nothing, and it ends in time or is not waited for. */
-  #guard<Name extends HookName>(hook: Name, run: HookFunction<Name>): GuardedTap {
-    const kind = hookKind(hook);
-    const call = run as Enter;
-    const decides = kind === 'answer' || kind === 'transform';
-    const closed = decides && this.plugin.whenSwitchedOff !== 'open';
-    const failed = (error: unknown, first: unknown): undefined => {
-      if (isDenied(error) || error instanceof RefusedRequest || error instanceof Unauthorized) throw error;
-      const fault = new PluginError(this.plugin.id, hook, error, requestOf(first));
-      if (this.#budget.spend()) this.#init.switchedOff(fault.message);
-      if (kind !== 'settle') throw fault;
-      this.#init.report(fault);
-    };
-    const decided = (value: unknown): unknown => (decides ? (value ?? undefined) : undefined);
-    const wait = (value: PromiseLike<unknown>, first: unknown): Promise<unknown> => {
-      const { hook: limit } = this.#init.limits;
-      return withLimit(value, limit, `it did not finish within ${limit} ms`).then(decided, (error: unknown) =>
-        failed(error, first),
-      );
-    };
-    const enter: Enter = (first, second, third) => {
-      if (this.#budget.spent) {
-        if (closed) throw new SwitchedOff(this.plugin.id, hook);
-        return undefined;
-      }
-      let value: unknown;
-      try {
-        value = call(first, second, third);
-      } catch (error) {
-        return failed(error, first);
-      }
-      return isThenable(value) ? wait(value, first) : decided(value);
-    };
-    return kind === 'transform' ? transforming(enter) : deciding(enter);
-  }
-}
-
-/** Enters a plugin's function. Returns its decision, undefined for none, or a promise of either. */
-type Enter = (first?: unknown, second?: unknown, third?: unknown) => unknown;
-
-/** A tap of a `transform` hook: it gets what those before it made of the first argument. */
-function transforming(enter: Enter): GuardedTap {
-  const turn = async (waiting: Promise<unknown>, second: unknown, third: unknown): Promise<unknown> => {
-    const value = await waiting;
-    return (await enter(value, second, third)) ?? value;
-  };
-  return (soFar, second, third) => {
-    if (soFar instanceof Promise) return turn(soFar, second, third);
-    const made = enter(soFar, second, third);
-    return made instanceof Promise ? made.then((value) => value ?? soFar) : made;
-  };
-}
-
-/** A tap of all other hooks: it is entered as long as nobody has decided. */
-function deciding(enter: Enter): GuardedTap {
-  return (soFar, first, second) => {
-    if (soFar === undefined) return enter(first, second);
-    if (!(soFar instanceof Promise)) return soFar;
-    return soFar.then((decision: unknown) => decision ?? enter(first, second));
-  };
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-}
-
-/** Which request a hook's first argument stands for, for the fault report; names only, no values. */
-function requestOf(argument: unknown): string | undefined {
-  const { method, name } = (argument ?? {}) as { method?: unknown; name?: unknown };
-  if (typeof method === 'string') return method;
-  return typeof name === 'string' ? `the call of ${name}` : undefined;
-}
-
-function withLimit<Value>(work: PromiseLike<Value>, limit: number, hint: string): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new Error(hint)), limit);
-    work.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error instanceof Error ? error : new Error(String(error)));
-      },
-    );
-  });
 }
