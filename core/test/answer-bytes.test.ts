@@ -57,6 +57,21 @@ test('an answer as binary text is its bytes, whatever the id', (t) => {
   t.is(Answer.result({ a: 'é' }).binary(1), undefined);
 });
 
+test('whether a result says that its tool failed is read off its bytes as off the parsed result', (t) => {
+  const failing = fc.tuple(responses, fc.constantFrom(true, false, 'true', undefined));
+  fc.assert(
+    fc.property(failing, fc.boolean(), ([{ result, layout }, isError], escaped) => {
+      const said = { ...result, isError };
+      const text = JSON.stringify({ jsonrpc: '2.0', id: 7, result: said });
+      const bytes = Buffer.from(escaped ? text.replaceAll('"isError"', '"is\\u0045rror"') : text);
+      const place = findResponseId(bytes);
+      const answers = [Answer.result(said), relayed(said, layout), place && Answer.relayed(bytes, place)];
+      for (const answer of answers) if (answer !== undefined) t.is(answer.saysToolError, isError === true);
+    }),
+  );
+  t.false(Answer.error(-32603, 'broken').saysToolError);
+});
+
 test('what is added to bytes for the new era is what is added to the parsed answer', (t) => {
   let bytes = 0;
   fc.assert(
