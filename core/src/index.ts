@@ -21,6 +21,7 @@ export type { Reply, SessionInit } from './session.ts';
 export { CallFailure, UpstreamCall } from './upstream-call.ts';
 export type { CallRelay, Caller, CancelReason, UpstreamCallInit } from './upstream-call.ts';
 export * from './transport/handshake.ts';
+export { ClientCalls } from './client-calls.ts';
 export { InFlight } from './in-flight.ts';
 export { linkAbort } from './linked-abort.ts';
 export type { LinkedAbort } from './linked-abort.ts';

@@ -1,6 +1,7 @@
 // The sessions of clients and their open requests: opened, admitted, answered, ended. What a request asks for is answered in `requests.ts`.
 import { randomUUID } from 'node:crypto';
 import type { Envelope, OpenRequest, OpenRequestHandle } from './board-api.ts';
+import { ClientCalls } from './client-calls.ts';
 import { isDenied, PluginError, RefusedRequest, Unauthorized } from './errors.ts';
 import { Exchange } from './exchange.ts';
 import type { Grant } from './grant.ts';
@@ -9,14 +10,7 @@ import { sessionListener } from './listeners.ts';
 import type { Listeners } from './listeners.ts';
 import { Answer } from './protocol/answer.ts';
 import { isObject, isRequestId, oldVersions, rpcCode } from './protocol/messages.ts';
-import type {
-  Capabilities,
-  Implementation,
-  JsonObject,
-  RequestId,
-  RpcNotification,
-  RpcRequest,
-} from './protocol/messages.ts';
+import type { Capabilities, Implementation, JsonObject, RpcNotification, RpcRequest } from './protocol/messages.ts';
 import type { Requests } from './requests.ts';
 import type { Servers } from './servers.ts';
 import { Session } from './session.ts';
@@ -51,7 +45,7 @@ export class Sessions {
   readonly #parts: SessionParts;
   /** Grants that are no longer valid. */
   readonly #void = new WeakSet<Grant>();
-  readonly #open = new Map<Session, Map<RequestId, Exchange>>();
+  readonly #open = new Map<Session, ClientCalls<Exchange>>();
   readonly #stateless = new StatelessSessions((session) => this.#begin(session));
   readonly #sweeper: NodeJS.Timeout;
 
@@ -84,7 +78,7 @@ export class Sessions {
     const ear = sessionListener(session, view, (ended) => requests.subscriptions.release(ended, session));
     session.onShown = (kind, digest) => ear.known.set(kind, digest);
     listeners.add(ear);
-    this.#open.set(session, new Map());
+    this.#open.set(session, new ClientCalls());
     return { session, result };
   }
 
@@ -111,7 +105,7 @@ export class Sessions {
     const view = this.#parts.maker.view(session.grant, session.server);
     const open = this.#open.get(session);
     const exchange = new Exchange(session, request, reply, view, envelope, (over) => open?.delete(over.request.id));
-    if (open?.has(request.id) === true) {
+    if (open?.get(request.id) !== undefined) {
       const text = `the id ${JSON.stringify(request.id)} belongs to a request that is still open`;
       // Answered outside the exchange: its end must not close the one that owns the id.
       reply.answer(Answer.error(rpcCode.invalidRequest, text));
@@ -166,7 +160,7 @@ export class Sessions {
     this.byId.delete(session.id);
     this.#stateless.delete(session);
     this.#parts.listeners.end(session);
-    for (const exchange of this.#open.get(session)?.values() ?? []) exchange.cancel(reason);
+    for (const exchange of this.#open.get(session)?.all() ?? []) exchange.cancel(reason);
     this.#open.delete(session);
     session.end();
     this.#parts.servers.release(session);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import fc from 'fast-check';
 import type { RequestId } from '../src/protocol/messages.ts';
-import { ClientCalls } from '../src/transport/client-calls.ts';
+import { ClientCalls } from '../src/client-calls.ts';
 
 test('client calls: whatever ids a client gives, in whatever order, each finds its own call', (t) => {
   const id: fc.Arbitrary<RequestId> = fc.oneof(

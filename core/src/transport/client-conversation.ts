@@ -9,7 +9,7 @@ import type { Session } from '../session.ts';
 import { BatchAnswer, checkBatch, needsSession } from './batch.ts';
 import { ClientCall } from './client-call.ts';
 import type { CallOwner, ClientOutbox } from './client-call.ts';
-import { ClientCalls } from './client-calls.ts';
+import { ClientCalls } from '../client-calls.ts';
 import { ClientSessions } from './client-sessions.ts';
 import type { ClientSessionsInit } from './client-sessions.ts';
 import { claimsEnvelope, missingEnvelope, readEnvelope } from './envelope.ts';

@@ -163,7 +163,7 @@ export class OldEra {
       responder.error(response, 429, rpcCode.serverGone, text, { id, headers: ['Retry-After', '1'] });
       return true;
     }
-    const taken = requests.some((request) => session.calls.has(request.id));
+    const taken = requests.some((request) => session.calls.get(request.id) !== undefined);
     if (!taken && (requests.length < 2 || new Set(requests.map((request) => request.id)).size === requests.length))
       return false;
     responder.error(

@@ -1,6 +1,6 @@
 // Old era: one session as this transport sees it: its calls under way, its streams, its last sign of life.
 import type { ServerResponse } from 'node:http';
-import { Answer, rpcCode } from 'plugboard';
+import { Answer, ClientCalls, rpcCode } from 'plugboard';
 import type { RequestId, RpcMessage, RpcRequest, Session } from 'plugboard';
 import type { Context } from './context.ts';
 import { EventLog, ResumableStream } from './event-log.ts';
@@ -14,7 +14,7 @@ export class OldSession {
   readonly session: Session;
   readonly context: Context;
   /** Requests under way, by the client's ids: those are unique in a session (2025-11-25, basic protocol: requests). */
-  readonly calls = new Map<RequestId, OldCall>();
+  readonly calls = new ClientCalls<OldCall>();
   /** When the client was last heard of; time of the clock. */
   lastSign: number;
   readonly #log: EventLog;
@@ -78,18 +78,18 @@ export class OldSession {
 
   /** Cancels what nobody came back for. */
   abandonCalls(post: OldPost): void {
-    for (const call of this.calls.values()) if (call.post === post) call.abandon('the client has gone');
+    for (const call of this.calls.all()) if (call.post === post) call.abandon('the client has gone');
   }
 
   beat(now: number): void {
-    for (const call of this.calls.values()) call.beat(now);
+    for (const call of this.calls.all()) call.beat(now);
     this.#standing.beat(now);
     if (this.calls.size > 0 || this.#standing.carried) this.lastSign = now;
   }
 
   /** Ends all that is open towards the client; calls under way are answered with an error. */
   end(reason: string): void {
-    for (const call of this.calls.values()) call.answer(Answer.error(rpcCode.serverGone, reason));
+    for (const call of this.calls.all()) call.answer(Answer.error(rpcCode.serverGone, reason));
     this.#standing.finish();
   }
 
