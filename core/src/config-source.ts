@@ -2,8 +2,9 @@
 import { open } from 'node:fs/promises';
 import path from 'node:path';
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Document, Node, YAMLParseError } from 'yaml';
+import type { Document, Node } from 'yaml';
 import { PlugboardError } from './errors.ts';
+import { describeYamlErrors, maxAliases } from './yaml-documents.ts';
 
 /** Where something stands: keys and indexes from the top of the file. */
 export type Place = readonly (string | number)[];
@@ -12,9 +13,6 @@ const maxBytes = 1024 * 1024;
 
 /** Deeper files are refused before they are parsed: the parser recurses. */
 const maxDepth = 200;
-
-/** Expanded aliases; a "billion laughs" file ends here. */
-const maxAliases = 100;
 
 /** A parsed file, or a value that never was one. */
 export class ConfigSource {
@@ -85,22 +83,13 @@ export function parseSource(text: string, label: string): ConfigSource {
   refuseDepth(text, label);
   try {
     const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
-    if (document.errors.length > 0) {
-      const problems = document.errors.map((error) => `${label}:${at(lines, error.pos[0])}: ${describe(error, text)}`);
-      throw new PlugboardError('CONFIG_UNREADABLE', problems.join('\n'));
-    }
+    if (document.errors.length > 0)
+      throw new PlugboardError('CONFIG_UNREADABLE', describeYamlErrors(document.errors, text, label, lines));
     return new ConfigSource(label, document.toJS({ maxAliasCount: maxAliases }), document, lines);
   } catch (error) {
     if (error instanceof PlugboardError) throw error;
     throw new PlugboardError('CONFIG_UNREADABLE', `${label}: ${(error as Error).message}`, { cause: error });
   }
-}
-
-/** What the parser found, with the key where it does not name it. */
-function describe({ code, message, pos }: YAMLParseError, text: string): string {
-  if (code !== 'DUPLICATE_KEY') return message;
-  const key = /^(?:"[^"\n]*"|'[^'\n]*'|[^:\s]+)/.exec(text.slice(pos[0]))?.[0] ?? '';
-  return `the key ${key} stands here a second time: keep one of the two`;
 }
 
 async function readText(file: string, label: string): Promise<string> {
@@ -132,11 +121,6 @@ function refuseDepth(text: string, label: string): void {
   }
   if (depth > maxDepth || /(?:[-?] ){64}/.test(text))
     throw new PlugboardError('CONFIG_UNREADABLE', `${label}: nested too deeply`);
-}
-
-function at(lines: LineCounter, offset: number): string {
-  const { line, col } = lines.linePos(offset);
-  return `${line}:${col}`;
 }
 
 /** How messages name a file: by its path relative to the working directory. */

@@ -92,3 +92,5 @@ export { checkSelector, maxSelectorLength, maxSelectors } from './selectors.ts';
 export { configFrom, loadConfig } from './config.ts';
 export type { Config } from './config.ts';
 export { version } from './version.ts';
+export { readYamlDocuments } from './yaml-documents.ts';
+export type { YamlDocument } from './yaml-documents.ts';

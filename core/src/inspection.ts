@@ -1,8 +1,8 @@
 // How the selectors of a grant stand: which tools each of them means, and whether they can be called now. For people and for preflight.
 import type { SelectorReport } from './board-api.ts';
 import type { Grant } from './grant.ts';
-import { closest } from './nearest.ts';
 import type { Tool } from './protocol/messages.ts';
+import { nearestNames } from './selectors.ts';
 import type { SelectorMeaning } from './selectors.ts';
 import type { Server } from './server.ts';
 import type { ListingMaker } from './toolset.ts';
@@ -18,11 +18,11 @@ export function inspectGrant(maker: ListingMaker, grant: Grant): SelectorReport[
     [...servers].map(([name, server]) => [name, toolNames(server.catalogueFor(grant.id).tools)]),
   );
   let suggested = 0;
-  const nearest = (selector: string): string[] => {
+  const nearest = (selector: string): readonly string[] => {
     suggested += 1;
     if (suggested > maxSuggested) return [];
-    const names = [...catalogue].flatMap(([server, tools]) => [...tools].map((tool) => `${server}:${tool}`));
-    return closest(selector, [...servers.keys(), ...names], 3);
+    const names = [...catalogue].flatMap(([server, tools]) => [...tools].map((tool) => ({ server, tool })));
+    return nearestNames(selector, [...servers.keys()], names);
   };
   return maker
     .matcher(grant.tools, grant)
@@ -58,7 +58,7 @@ export function selectorWarnings(maker: ListingMaker, servers: readonly Server[]
 
 interface Circumstances {
   readonly servers: ReadonlyMap<string, Server>;
-  readonly nearest: (selector: string) => string[];
+  readonly nearest: (selector: string) => readonly string[];
   readonly allows: (server: string, tool: string) => boolean;
 }
 

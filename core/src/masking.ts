@@ -10,13 +10,14 @@ export const secretKey =
 /** Shorter values are not masked: they would blacken half the log. */
 export const minSecretLength = 6;
 
-/** Credentials by their looks. Each is linear: no part of one repeats what the part before it may eat. */
+/** Credentials by their looks. Each is linear: no part of one repeats what the part before it may eat, or not for long. */
 const looks: readonly (readonly [RegExp, string])[] = [
   [/(authorization["']?\s*[:=]\s*["']?)(?:(?:bearer|basic)\s+)?[^\s"',}]+/gi, `$1${mask}`],
   [/\b(bearer)\s+[\w.~+/=-]{8,}/gi, `$1 ${mask}`],
   [/((?:token|passw(?:or)?d|secret|api[-_]?key)=)[^\s"'&,;})]+/gi, `$1${mask}`],
   [/((?:token|passw(?:or)?d|secret|api[-_]?key)["']\s*:\s*["'])[^"']+/gi, `$1${mask}`],
-  [/(:\/\/[^\s/:@]*:)[^\s/@]+@/g, `$1${mask}@`],
+  // Up to the last `@` before a blank or a quote, for passwords hold slashes too; what begins like a port is none.
+  [/(:\/\/(?:[^\s/:"'[]+:(?!\d{1,5}[/?#])|:))[^\s"']{1,1024}@/g, `$1${mask}@`],
 ];
 
 const maxDepth = 8;

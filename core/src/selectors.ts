@@ -251,11 +251,22 @@ function findUnmatched(
   const matches = (pair: Pair) =>
     isEverything(pair) || matchesAny(pair, byServer) || pending.some((server) => pair.server.matches(server));
   const unmatched = patterns.filter(({ pairs }) => !pairs.some(matches));
-  const known = [...context.servers, ...names.map(({ server, tool }) => `${server}:${tool}`)];
   return unmatched.map(({ selector }, index) => ({
     selector,
-    nearest: index < maxSuggested ? closest(selector, known, 3) : [],
+    nearest: index < maxSuggested ? nearestNames(selector, context.servers, names) : [],
   }));
+}
+
+/** Up to three servers, or tools as `server:tool`, that a selector may have meant which matches nothing. */
+export function nearestNames(
+  selector: string,
+  servers: readonly string[],
+  names: readonly SelectableName[],
+): readonly string[] {
+  const [server, tool] = splitSelector(selector);
+  // Beside a short name, `:*` alone would make a typo look far.
+  if (tool === '*') return closest(server, servers, 3);
+  return closest(selector, [...servers, ...names.map((each) => `${each.server}:${each.tool}`)], 3);
 }
 
 function meaningOf({ selector, pairs }: Pattern, catalogue: ReadonlyMap<string, ReadonlySet<string>>): SelectorMeaning {

@@ -118,6 +118,8 @@ test('credentials are masked by their looks and by the name of their field', asy
   const token = 'abcDEF123456ghi';
   logs.scope('a').info(`Authorization: Bearer ${token} and authorization=Basic ${token} and bearer ${token}`, {
     url: `https://user:${token}@host/path?access_token=${token}&x=1&api_key=${token}`,
+    dsn: 'postgres://user:p@ss/w@rd@host/db',
+    at: 'http://host:8080/@scope/x',
     body: `{"token":"${token}","password": "${token}"}`,
     headers: { Authorization: token, 'X-Api-Key': token, Cookie: token, Accept: 'text/plain' },
     GITHUB_TOKEN: token,
@@ -129,6 +131,8 @@ test('credentials are masked by their looks and by the name of their field', asy
   t.deepEqual(record['headers'], { Authorization: '***', 'X-Api-Key': '***', Cookie: '***', Accept: 'text/plain' });
   t.is(record['maxTokens'], 5);
   t.is(record['url'], 'https://user:***@host/path?access_token=***&x=1&api_key=***');
+  t.is(record['dsn'], 'postgres://user:***@host/db');
+  t.is(record['at'], 'http://host:8080/@scope/x');
 });
 
 test('no text leaves the masker with a known secret in it', (t) => {

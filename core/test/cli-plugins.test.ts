@@ -157,4 +157,7 @@ test('search knows its kinds and says when nothing is found; info says how a ser
   const plugin = (await run(['info', 'filesystem'])).stdout;
   t.regex(plugin, /here: version \d+\.\d+\.\d+, which comes with Plugboard/);
   t.regex(plugin, /root +required +The folder that tools work below/);
+  t.regex(plugin, /^tool +permissions +what it does\n/m);
+  t.regex(plugin, /^read_text_file +read +Read/m);
+  t.regex(plugin, /^write_file +write, destructive +\w/m);
 });

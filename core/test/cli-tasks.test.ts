@@ -22,6 +22,7 @@ test('tasks: counted in words, rendered to what can be started, and named by com
       'plugins: { http: { port: 0 }, memory: {}, store-lowdb: {}, taskrun: {}, admin: {} }\nlog: { format: json }\n',
     'task.yaml': task,
     'other.yaml': 'plugins: {}\n',
+    'broken.yaml': `${task}---\nkind: TaskRun\nkind: TaskRun\n`,
   });
   const proxy = new Proxy(t, [], { cwd });
   await proxy.event('ready');
@@ -54,6 +55,10 @@ test('tasks: counted in words, rendered to what can be started, and named by com
   t.regex(
     other.stderr,
     /^error INPUT_INVALID: other\.yaml: .*\n→ correct the file, or name another one: .*task apply --help/,
+  );
+  t.regex(
+    (await run('apply', 'broken.yaml')).stderr,
+    /^error INPUT_INVALID: broken\.yaml:12:1: the key kind stands here a second time: keep one of the two\n→/,
   );
   const image = await run('render', 'fix-shop', '--for', 'kubernetes', '--layout', 'sidecar');
   t.regex(image.stderr, /\(option rendering\.image\)/);

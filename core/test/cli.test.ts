@@ -29,6 +29,17 @@ test('tools, call and servers find the running proxy and say what it has', async
     (JSON.parse(some.stdout) as { tools: { name: string }[] }).tools.map(({ name }) => name),
     ['demo_echo', 'demo_fail'],
   );
+  t.is((await run(['tools', 'demo'])).stderr, '4 tools\n');
+  for (const [selector, nearest] of [
+    ['dmeo:*', ' (nearest: demo)'],
+    ['demo:ecoh', ' (nearest: demo:echo)'],
+    ['something:else', ''],
+  ] as const) {
+    const none = await run(['tools', selector]);
+    t.is(none.code, exitCodes.ok);
+    t.is(none.stdout, '');
+    t.is(none.stderr, `0 of 4 tools\nselector "${selector}" matches no tool${nearest}\n`);
+  }
 
   const echo = async (...args: string[]) => {
     const { code, stdout, stderr } = await run(['call', 'demo_echo', ...args]);

@@ -146,6 +146,11 @@ test('passwords in addresses become references wherever an address stands', asyn
     'header-word',
     'srv-word',
     'user:80/80',
+    'ss/w',
+    'at-user-word',
+    'list-word',
+    '12/34',
+    'rest-word',
   ];
   const args = [
     'postgres://u:pw123456@h/db',
@@ -154,6 +159,13 @@ test('passwords in addresses become references wherever an address stands', asyn
     'http://example.com:8080/@scope/x',
     'https://example.com/a@b',
     'redis://:user:80/80@h',
+    'postgres://u:p@ss/w@rd@host/db',
+    'postgres://me@example.com:at-user-word/x@h/db',
+    'redis://a:list-word@h/1,redis://b:list-word@h/2',
+    'redis://:12/34@h',
+    'http://[::1]:8080/@scope/x',
+    'oci://example.com:5000?tag=a@b',
+    'postgres://${U}:rest-word@${H}/a@b',
   ];
   const env = {
     DATABASE_URL: 'mysql://root:env-secret@db.example.com:3306/shop',
@@ -181,6 +193,13 @@ test('passwords in addresses become references wherever an address stands', asyn
           'http://example.com:8080/@scope/x',
           'https://example.com/a@b',
           'redis://:${env:DB_PASSWORD_3}@h',
+          'postgres://u:${env:DB_PASSWORD_4}@host/db',
+          'postgres://me@example.com:${env:DB_PASSWORD_5}@h/db',
+          'redis://a:${env:DB_PASSWORD_6}@h/1,redis://b:${env:DB_PASSWORD_6}@h/2',
+          'redis://:${env:DB_PASSWORD_7}@h',
+          'http://[::1]:8080/@scope/x',
+          'oci://example.com:5000?tag=a@b',
+          'postgres://${env:U}:${env:DB_PASSWORD_8}@${env:H}/a@b',
         ],
         env: {
           DATABASE_URL: 'mysql://root:${env:DATABASE_URL_PASSWORD}@db.example.com:3306/shop',
@@ -363,6 +382,7 @@ test('unknown keys and what has no counterpart are refused with the place', asyn
     const result = await imports(file, options);
     t.is(result.code, code, `${file}: ${result.stderr}`);
     t.is(result.stdout, '');
+    t.regex(result.stderr, code === 2 ? /^error USAGE: / : /^error INPUT_INVALID: /);
     for (const pattern of patterns) t.regex(result.stderr, pattern);
   }
 });

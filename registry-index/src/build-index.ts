@@ -44,8 +44,8 @@ function merge(published: readonly PluginVersion[], local: PluginVersion | undef
 }
 
 function indexedPlugin(entry: PluginEntry, versions: PluginVersion[]): IndexedPlugin {
-  const { $schema: _, example: __, ...shown } = entry;
-  return { ...shown, versions };
+  const { $schema: _, example: __, tools, ...shown } = entry;
+  return { ...shown, ...(versions.length > 0 || tools === undefined ? {} : { tools }), versions };
 }
 
 function indexedServer(entry: ServerEntry): IndexedServer {

@@ -57,5 +57,12 @@ export const toolSchema = z.strictObject({
     .describe('What its annotations say it does to its surroundings. Left out: they do not say.'),
 });
 
+/** A tool of a plugin, which may have several servers. */
+export const pluginToolSchema = z.strictObject({
+  ...toolSchema.shape,
+  server: z.string().describe('Name of the server that offers it.'),
+});
+
 export type Annotations = z.infer<typeof annotationsSchema>;
 export type ToolSummary = z.infer<typeof toolSchema>;
+export type PluginToolSummary = z.infer<typeof pluginToolSchema>;

@@ -1,6 +1,6 @@
 // The shape of `index.json`, and reading one. Reading is lenient (unknown members are dropped), except towards a newer format.
 import * as z from 'zod';
-import { homepageSchema, sharedShape, toolSchema } from './entry-parts.ts';
+import { homepageSchema, pluginToolSchema, sharedShape, toolSchema } from './entry-parts.ts';
 import { kindSchema, packageNameSchema } from './plugin-entry.ts';
 import { categories, permissionsSchema, startSchema, toolsFromSchema } from './server-entry.ts';
 
@@ -23,9 +23,7 @@ export const pluginVersionSchema = z.object({
   capabilities: z
     .record(z.string(), z.unknown())
     .describe('What it declares in package.json to need, as it stands there.'),
-  tools: z
-    .array(z.object({ ...toolSchema.shape, server: z.string().describe('Name of the server that offers it.') }))
-    .describe('What it listed when it was started.'),
+  tools: z.array(z.object(pluginToolSchema.shape)).describe('What it listed when it was started.'),
 });
 
 export const indexedPluginSchema = z.object({
@@ -37,6 +35,10 @@ export const indexedPluginSchema = z.object({
   repository: sharedShape.repository,
   status: sharedShape.status,
   replacedBy: sharedShape.replacedBy,
+  tools: z
+    .array(z.object(pluginToolSchema.shape))
+    .optional()
+    .describe('As its entry says. Left out where versions say it.'),
   versions: z.array(pluginVersionSchema).describe('Newest first. Empty: not published yet.'),
 });
 

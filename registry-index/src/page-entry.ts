@@ -20,7 +20,7 @@ interface Card {
 
 export function renderPlugin(plugin: IndexedPlugin): string {
   const [newest] = plugin.versions;
-  const tools = newest?.tools ?? [];
+  const tools = newest?.tools ?? plugin.tools ?? [];
   const facts = newest === undefined ? [] : versionFacts(newest);
   const inside = [
     section('Add it', command(`plugboard add ${plugin.id}`)),

@@ -1,6 +1,6 @@
 // A plugin as `plugins/<id>.json` describes it: the few facts that neither npm nor the plugin itself can say.
 import * as z from 'zod';
-import { sharedShape } from './entry-parts.ts';
+import { pluginToolSchema, sharedShape } from './entry-parts.ts';
 
 export const pluginKinds = ['transport', 'server', 'policy', 'store', 'management', 'integration'] as const;
 
@@ -30,6 +30,12 @@ export const pluginEntrySchema = z.strictObject({
     .optional()
     .describe(
       'The section `plugins` of a configuration with which it starts on an empty machine, by id; the build starts it with that to ask for its tools. Default: the plugin alone, without options.',
+    ),
+  tools: z
+    .array(pluginToolSchema)
+    .optional()
+    .describe(
+      'What it lists, for an index without versions; `record.js` writes it. The index leaves it out where versions have their own.',
     ),
 });
 

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { askPlugin } from './ask-plugin.ts';
+import type { PluginAnswer } from './ask-plugin.ts';
 import type { PluginVersion } from './index-document.ts';
 import { describePacks, installPackages, viewVersions } from './npm.ts';
 import type { PublishedManifest } from './npm.ts';
@@ -32,8 +33,12 @@ function factsOf(
   };
 }
 
-/** Answers what to start: the example's ids as folders, each found by `find`. */
-async function ask(entry: PluginEntry, folder: string, find: (id: string) => string | undefined) {
+/** Starts a plugin as its example says, each other id of it found by `find`, and asks for its tools. */
+export async function askEntry(
+  entry: PluginEntry,
+  folder: string,
+  find: (id: string) => string | undefined,
+): Promise<PluginAnswer> {
   const example = Object.entries(entry.example ?? { [entry.id]: {} });
   const plugins = example.map(([id, options]) => {
     const found = id === entry.id ? folder : find(id);
@@ -57,7 +62,7 @@ export async function localVersions(
   const versions = new Map<string, PluginVersion>();
   for (const { entry, folder } of present) {
     const manifest = JSON.parse(await readFile(path.join(folder, 'package.json'), 'utf8')) as Manifest;
-    const { apiVersion, tools } = await ask(entry, folder, folderOf);
+    const { apiVersion, tools } = await askEntry(entry, folder, folderOf);
     const integrity = packs.find((pack) => pack.name === entry.package)?.integrity ?? '';
     versions.set(entry.id, {
       ...factsOf(manifest),
@@ -104,7 +109,7 @@ async function publishedVersion(
     await linkCore(home);
     const installed = (name: string | undefined) => name && path.join(home, 'node_modules', name);
     const folder = path.join(home, 'node_modules', entry.package);
-    const { apiVersion, tools } = await ask(entry, folder, (id) => folderOf(id) ?? installed(packages.get(id)));
+    const { apiVersion, tools } = await askEntry(entry, folder, (id) => folderOf(id) ?? installed(packages.get(id)));
     const { signatures = [], attestations } = manifest.dist ?? {};
     return {
       ...factsOf(manifest),

@@ -1,14 +1,19 @@
-// The program that records the tools of npm servers: `node registry-index/dist/src/record.js ID…`. It installs the newest version of a
-// server's package without its scripts, starts it, asks for its tools, and writes the answer and the version into `servers/ID.json`.
+// The program that records tools: `node registry-index/dist/src/record.js ID…`. Of an npm server it installs the newest version of its
+// package without its scripts, starts it, asks for its tools, and writes the answer and the version into `servers/ID.json`; a plugin of
+// this repository is started as it is, and its tools are written into `plugins/ID.json`.
+import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import { workspaceFolders } from './build.ts';
 import { packageFolder } from './entry-files.ts';
 import { entryText } from './entry-text.ts';
 import { listStdioTools } from './list-tools.ts';
 import { toMcpServersEntry } from './mcp-servers-entry.ts';
 import { installPackages } from './npm.ts';
+import { pluginEntrySchema } from './plugin-entry.ts';
+import { askEntry } from './plugin-versions.ts';
 import { runAsProgram, UsageError } from './program.ts';
 import { serverEntrySchema } from './server-entry.ts';
 import type { ServerEntry, StdioStart } from './server-entry.ts';
@@ -101,10 +106,12 @@ async function main(): Promise<void> {
   }
 }
 
-/** Records one server into its file; a failure is told and is the program's exit code. */
+/** Records one entry into its file; a failure is told and is the program's exit code. */
 async function recordEntry(id: string, settings: Settings): Promise<void> {
   const file = path.join(packageFolder(), 'servers', `${id}.json`);
+  const ofPlugin = path.join(packageFolder(), 'plugins', `${id}.json`);
   try {
+    if (existsSync(ofPlugin)) return await recordPlugin(id, ofPlugin);
     const text = await readFile(file, 'utf8').catch(() => {
       throw new Error(`there is no ${file}: write the entry first`);
     });
@@ -116,6 +123,17 @@ async function recordEntry(id: string, settings: Settings): Promise<void> {
     console.error(`${id}: ${(error as Error).message}`);
     process.exitCode = 1;
   }
+}
+
+async function recordPlugin(id: string, file: string): Promise<void> {
+  const { $schema, ...given } = JSON.parse(await readFile(file, 'utf8')) as { $schema?: string };
+  const entry = pluginEntrySchema.parse(given);
+  const folders = await workspaceFolders();
+  const folder = folders.get(id);
+  if (folder === undefined) throw new Error('it is no plugin of this repository: the index of versions has its tools');
+  const { tools } = await askEntry(entry, folder, (other) => folders.get(other));
+  await writeFile(file, entryText({ $schema, ...entry, tools }));
+  console.log(`${id}: ${tools.length} tools`);
 }
 
 await runAsProgram(import.meta.filename, usage, main);

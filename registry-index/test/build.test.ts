@@ -48,6 +48,11 @@ test('the workspace: versions, facts and the tools that the plugins really list'
   t.is(version?.tools.length, 9);
   t.deepEqual(document.plugins.find(({ id }) => id === 'upstream')?.versions[0]?.tools, []);
   t.false('example' in (document.plugins[0] ?? {}));
+
+  // Without versions the entry says what is known of the tools, and it is the same.
+  t.false('tools' in (memory ?? {}));
+  const alone = (await buildIndex(chosen, {})).plugins.find(({ id }) => id === 'memory');
+  t.deepEqual(alone?.tools, version?.tools);
 });
 
 test('the same input gives the same bytes, whatever its order', async (t) => {

@@ -25,7 +25,7 @@ export interface ImportOptions {
   readonly config?: string | undefined;
 }
 
-/** Throws USAGE, CONFIG_INVALID with every place, and as writing does. No secret of the file is ever printed. */
+/** Throws USAGE, INPUT_INVALID with every place, and as writing does. No secret of the file is ever printed. */
 export async function importConfig(options: ImportOptions, output: Console): Promise<number> {
   const source = await read(options.file);
   const imported = readFormat(source, formatNamed(options.as));
@@ -65,10 +65,10 @@ async function read(file: string): Promise<ConfigSource> {
   try {
     return await readSource(path.resolve(file));
   } catch (error) {
-    // The hint of that code is about our own configuration.
-    if (error instanceof PlugboardError && error.code === 'CONFIG_NOT_FOUND')
-      throw new PlugboardError('USAGE', error.message);
-    throw error;
+    // The codes of a configuration have hints about our own.
+    if (!(error instanceof PlugboardError)) throw error;
+    if (error.code === 'CONFIG_NOT_FOUND') throw new PlugboardError('USAGE', error.message);
+    throw new PlugboardError('INPUT_INVALID', error.message, { cause: error });
   }
 }
 

@@ -60,7 +60,7 @@ async function showPlugin(plugin: IndexedPlugin, options: SearchOptions, output:
   output.print(`package ${plugin.package}${rows.length === 0 ? ', no version of which the index knows' : ''}`);
   if (rows.length > 0) output.print(await output.table(['version', 'for Plugboard', 'fits', 'signed', 'needs'], rows));
   await showPresent(plugin.id, options, output);
-  await showTools(plugin.versions[0]?.tools, output);
+  await showTools(plugin.versions[0]?.tools ?? plugin.tools, output);
 }
 
 /** What the plugin that is here says of itself. */
@@ -117,6 +117,10 @@ async function showServer(server: IndexedServer, output: Console): Promise<void>
 
 async function showTools(tools: readonly ToolSummary[] | undefined, output: Console): Promise<void> {
   if (tools === undefined || tools.length === 0) return;
-  const rows = tools.map(({ name, description }) => [name, short(description ?? '')]);
-  output.print(await output.table(['tool', 'what it does'], rows));
+  const rows = tools.map(({ name, description, categories = [] }) => [
+    name,
+    categories.length === 0 ? 'does not say' : categories.join(', '),
+    short(description ?? ''),
+  ]);
+  output.print(await output.table(['tool', 'permissions', 'what it does'], rows));
 }

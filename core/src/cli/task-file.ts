@@ -1,9 +1,9 @@
 // A file of tasks as `plugboard task apply` reads it. What a task may hold is checked by the proxy.
 import { readFile } from 'node:fs/promises';
-import { parseAllDocuments } from 'yaml';
 import { PlugboardError } from '../errors.ts';
 import { isObject } from '../protocol/messages.ts';
 import type { JsonObject } from '../protocol/messages.ts';
+import { readYamlDocuments } from '../yaml-documents.ts';
 
 /** Bytes of a file of tasks. */
 const maxFileBytes = 16 * 1024 * 1024;
@@ -11,11 +11,7 @@ const maxFileBytes = 16 * 1024 * 1024;
 /** The objects of a file: one, several YAML documents, or a Kubernetes List. */
 export async function readObjects(file: string): Promise<JsonObject[]> {
   const content = await readText(file);
-  const documents = parseAllDocuments(content, { prettyErrors: true });
-  const objects = (Array.isArray(documents) ? documents : []).flatMap((document) => {
-    const [error] = document.errors;
-    if (error !== undefined) throw new PlugboardError('INPUT_INVALID', `${file}: ${error.message}`);
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
+  const objects = readYamlDocuments(content, file, 'INPUT_INVALID').flatMap(({ value }) => {
     if (isObject(value) && Array.isArray(value['items'])) return value['items'];
     return value === null ? [] : [value];
   });

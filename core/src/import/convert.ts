@@ -23,7 +23,7 @@ export interface Conversion {
   readonly notes: readonly string[];
 }
 
-/** Converts a file. Throws CONFIG_INVALID for what has no counterpart, with its place. */
+/** Converts a file. Throws INPUT_INVALID for what has no counterpart, with its place. */
 export function convert(imported: Imported, source: ConfigSource): Conversion {
   const converter = new Converter();
   const conversion = converter.convert(imported);

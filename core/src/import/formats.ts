@@ -91,7 +91,7 @@ export type Imported = {
   readonly [Name in Format]: { readonly format: Name; readonly value: z.output<(typeof schemas)[Name]> };
 }[Format];
 
-/** Checks a file as the format it is named, or looks like. Throws CONFIG_INVALID with the place of every unknown key. */
+/** Checks a file as the format it is named, or looks like. Throws INPUT_INVALID with the place of every unknown key. */
 export function readFormat(source: ConfigSource, named: Format | undefined): Imported {
   const format = named ?? formatOf(source);
   const checked = schemas[format].safeParse(source.value);
@@ -102,7 +102,7 @@ export function readFormat(source: ConfigSource, named: Format | undefined): Imp
 /** An error with all problems of a file, each with its place. */
 export function invalid(problems: readonly Problem[], source: ConfigSource): PlugboardError {
   return new PlugboardError(
-    'CONFIG_INVALID',
+    'INPUT_INVALID',
     formatProblems(problems, (place) => source.locate(place), source),
   );
 }
@@ -115,5 +115,5 @@ function formatOf(source: ConfigSource): Format {
     if ('remoteTools' in value || 'localServers' in value) return 'client-config';
   }
   const message = 'has none of the keys mcpServers, servers, remoteTools, localServers: name the format with --as';
-  throw new PlugboardError('CONFIG_INVALID', `${source.label}: ${message} (${formats.join(', ')})`);
+  throw new PlugboardError('INPUT_INVALID', `${source.label}: ${message} (${formats.join(', ')})`);
 }

@@ -15,10 +15,12 @@ const looksSecret =
   /^(?:gh[opsur]_\w{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|sk-[\w-]{16,}|xox[a-z]-[\w-]{10,}|AKIA[A-Z0-9]{16}|AIza[\w-]{30,}|eyJ[\w-]+\.[\w-]+\.[\w-]*|npm_\w{30,}|hf_\w{20,})$/;
 
 /**
- * The password of an address, wherever it stands in a text: up to the last `@` before the path. One with a slash in it is taken for a
- * password as well, unless it begins like a port.
+ * The password of an address, wherever it stands in a text: up to the last `@` that may belong to it, whatever is in front of that, for what
+ * is taken too much is only looked up in the environment, and what is taken too little is shown. It ends at blanks, at references, and at
+ * the next address of a list; what begins like a port is none.
  */
-const password = /([\w+.-]+:\/\/[^/@:\s]*:)([^/\s]+|(?!\d*\/)[^@\s]+)(?=@)/g;
+const password =
+  /((?<=[\w+.-]):\/\/(?!\[[\da-f:.]+\])(?:(?:\$\{[^}]*\}|(?!\$\{)[^/:\s])+:(?!\d{1,5}(?:[/?#]|$))|:))((?:(?!\$\{|\{\{|[,;][\w+.-]+:\/\/)\S)+)(?=@)/gi;
 
 /** What stands alone in front of the host of an address. */
 const user = /([\w+.-]+:\/\/)([^/@:\s]+)(?=@)/g;

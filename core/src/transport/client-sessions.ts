@@ -30,6 +30,7 @@ export class ClientSessions {
   readonly #lost: (session: Session, opened: boolean) => void;
   #opened: Session | undefined;
   #ended = false;
+  #closed = false;
 
   /** `lost` is called when the board has ended a session, which may be the one that the client has opened. */
   constructor(init: ClientSessionsInit, lost: (session: Session, opened: boolean) => void) {
@@ -61,11 +62,11 @@ export class ClientSessions {
   /** Runs with the session that stands for this client in the new era, at once if it is there. */
   withStateless(run: (session: Session) => void, fail: (error: unknown) => void): void {
     const remember = (session: Session): void => {
-      if (this.#ended && this.#init.ownsStateless) {
+      if (!this.#closed) this.follow(session);
+      else if (this.#init.ownsStateless) {
         void this.#close(session, 'the client has gone');
         return;
       }
-      if (!this.#ended) this.follow(session);
       run(session);
     };
     try {
@@ -77,13 +78,14 @@ export class ClientSessions {
     }
   }
 
-  /** The client leaves: it gets no further session. */
+  /** The client leaves, or is left: requests that were taken before still get their session, until all are closed. */
   end(): void {
     this.#ended = true;
   }
 
-  /** Closes those that are this client's own. */
+  /** Closes those that are this client's own, also those that still come. */
   async close(reason: string): Promise<void> {
+    this.#closed = true;
     const own = new Set(this.#init.ownsStateless ? this.#followed.sessions : []);
     if (this.#opened !== undefined) own.add(this.#opened);
     this.#opened = undefined;

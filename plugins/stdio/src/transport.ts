@@ -47,6 +47,7 @@ class Transport implements StdioTransport {
   readonly #conversation: ClientConversation;
   #lines: (Buffer | typeof tooLong)[] = [];
   /** Input has ended or the transport is stopped: nothing more is read, what was read is still answered. */
+  #finishing = false;
   #ending: Promise<void> | undefined;
   #allWorkedOff: (() => void) | undefined;
   #ended = false;
@@ -113,6 +114,7 @@ class Transport implements StdioTransport {
   /** Works off what was read, and lets requests under way end, until `deadline`. */
   async #finish(reason: string, deadline: number): Promise<void> {
     const left = () => Math.max(0, deadline - performance.now());
+    this.#finishing = true;
     const { input } = this.#options;
     input.off('data', this.#onData).pause();
     const workedOff = new Promise<void>((resolve) => (this.#allWorkedOff = resolve));
@@ -140,7 +142,7 @@ class Transport implements StdioTransport {
     }
     if (this.#ended) return;
     this.#lines = this.#lines.slice(next);
-    if (this.#ending !== undefined) {
+    if (this.#finishing) {
       if (this.#lines.length === 0 && !this.#mustWait) this.#allWorkedOff?.();
       return;
     }

@@ -1,4 +1,5 @@
 // The transport against a fake board: both eras, the edges of the protocol, back-pressure, the end, and rubbish of every kind.
+import { once } from 'node:events';
 import { PassThrough } from 'node:stream';
 import test from 'ava';
 import fc from 'fast-check';
@@ -539,6 +540,39 @@ test('the end: of output, by an error, before and while the session opens', asyn
   const gone = new Pipe(new FakeBoard(), { input: new PassThrough().destroy() });
   await gone.until(() => gone.ends > 0);
   t.is(gone.ends, 1);
+});
+
+test('the end of input: a request of the new era whose credential is still being looked at is answered first, within a bound', async (t) => {
+  const begin = async () => {
+    const board = new FakeBoard();
+    board.slow = true;
+    let open = () => {};
+    board.gate = new Promise((resolve) => (open = resolve));
+    const pipe = new Pipe(board);
+    pipe.send(request(1, 'echo', enveloped({ n: 1 })), request(2, 'subscriptions/listen', enveloped()));
+    const over = once(pipe.input, 'end');
+    pipe.input.end();
+    await over;
+    await settle();
+    t.deepEqual([pipe.ends, pipe.lines.length, board.handled.length], [0, 0, 0]);
+    return { board, pipe, open };
+  };
+  const good = await begin();
+  good.open();
+  t.deepEqual((await good.pipe.answer(1)).result, { params: enveloped({ n: 1 }) });
+  await good.pipe.until(() => good.pipe.ends > 0);
+  t.deepEqual(
+    good.board.closed.map((each) => each.session.era),
+    ['new'],
+  );
+  t.deepEqual([good.pipe.lines.length, good.board.handled.length], [1, 1]);
+
+  const late = await begin();
+  await late.pipe.until(() => late.pipe.ends > 0);
+  t.like((await late.pipe.answer(1)).error, { code: -32000, message: 'the client has gone' });
+  late.open();
+  await settle();
+  t.deepEqual([late.board.handled.length, late.board.sessions.size], [0, 0], 'nothing is begun, nothing stays open');
 });
 
 test('stopping lets requests finish, answers the rest, and leaves the streams to whoever comes next', async (t) => {

@@ -123,8 +123,14 @@ test('a folder of files: added, changed, broken, renamed, removed; and what happ
   await proxy.ok('POST', '/tasks/one/context', { additional_context: 'kept', enable_tools: ['github:get_issue'] });
   await write('a.yaml', `${yaml('one', 'docs:read')}---\n${yaml('two', 'github')}`);
   await until('the change is in force', async () => (await allowOf('one')) === 'docs:read');
-  await write('a.yaml', 'apiVersion: [');
-  await until('the broken file is told', () => proxy.lines.some((line) => /a\.yaml: .*its tasks stay/.test(line)));
+  await write('a.yaml', 'kind: TaskRun\napiVersion: [\nkind: TaskRun\n');
+  const told =
+    /a\.yaml:3:1: Flow sequence .*; .*:3:1: the key kind .* \(correct the file at the place named; YAML and JSON are read\); its tasks stay as they are/;
+  await until('the broken file is told', () => proxy.lines.some((line) => told.test(line)));
+  await write('a.yaml', `${yaml('one', 'docs')}kind: Again\n`);
+  await until('the key is told', () =>
+    proxy.lines.some((line) => /a\.yaml:9:1: the key kind stands here a second time/.test(line)),
+  );
   t.deepEqual(await ids(), ['one', 'two']);
   // Another file with the same task, and a wrong key.
   await write('b.yaml', yaml('three', 'docs').replace('taskId', 'taskid'));

@@ -4,8 +4,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { watch } from 'chokidar';
 import type { FSWatcher } from 'chokidar';
+import { PlugboardError, readYamlDocuments } from 'plugboard';
 import type { Log } from 'plugboard';
-import { LineCounter, parseAllDocuments } from 'yaml';
 import { maxObjectBytes } from '../schema/bounds.ts';
 import type { TaskSink, TaskSource } from '../task.ts';
 
@@ -28,14 +28,13 @@ interface ReadFile {
   /** Changes when the file does. */
   readonly stamp: string;
   readonly found: readonly Found[];
+  /** Why it holds nothing, with the name of the file. */
   readonly problem: string | undefined;
 }
 
 /** Bytes of the largest file; several objects may stand in one. */
 const maxFileBytes = 2 * maxObjectBytes;
 const maxObjects = 1000;
-/** Times that anchors of a file may be repeated: a few lines of them can stand for gigabytes. */
-const maxAliases = 100;
 /** ms without a notice before the folder is looked at. */
 const settle = 100;
 /** ms between looks for a folder that is not there. */
@@ -103,7 +102,7 @@ export class FolderSource implements TaskSource {
     for (const name of names) {
       const { found, problem } = this.#files.get(name) ?? { found: [], problem: undefined };
       if (problem !== undefined) {
-        told.set(name, `${name}: ${problem}; its tasks stay as they are`);
+        told.set(name, `${problem}; its tasks stay as they are`);
         for (const id of this.#idsOf(name)) present.add(id);
       }
       for (const each of found) await this.#put(sink, name, each, present, told);
@@ -170,14 +169,14 @@ export class FolderSource implements TaskSource {
       const stamp = `${mtimeMs}/${size}/${ino}`;
       if (this.#files.get(name)?.stamp === stamp) return;
       if (size > maxFileBytes) {
-        this.#files.set(name, { stamp, found: [], problem: `the file has ${size} bytes (at most ${maxFileBytes})` });
+        this.#files.set(name, { stamp, found: [], problem: `${name}: ${size} bytes (at most ${maxFileBytes})` });
         return;
       }
       this.#files.set(name, { stamp, ...parse(name, await readFile(file, 'utf8')) });
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
       if (code === 'ENOENT') this.#files.delete(name);
-      else this.#files.set(name, { stamp: '', found: [], problem: message });
+      else this.#files.set(name, { stamp: '', found: [], problem: `${name}: ${message}` });
     }
   }
 
@@ -195,20 +194,17 @@ export class FolderSource implements TaskSource {
 function parse(name: string, text: string): Omit<ReadFile, 'stamp'> {
   const object = parsePlainJson(text);
   if (object !== undefined) return { found: [{ origin: `${name}:1`, object }], problem: undefined };
-  const lines = new LineCounter();
   try {
-    const documents = parseAllDocuments(text, { lineCounter: lines });
-    const all = 'empty' in documents ? [] : documents.filter(({ contents }) => contents !== null);
-    if (all.length > maxObjects) return { found: [], problem: `${all.length} objects (at most ${maxObjects})` };
-    const wrong = all.flatMap(({ errors }) => errors)[0];
-    if (wrong !== undefined) return { found: [], problem: wrong.message.split('\n')[0] ?? 'it is no YAML' };
-    const found = all.map((document) => ({
-      origin: `${name}:${lines.linePos(document.contents?.range?.[0] ?? 0).line}`,
-      object: document.toJS({ maxAliasCount: maxAliases }) as unknown,
-    }));
-    return { found, problem: undefined };
+    const documents = readYamlDocuments(text, name, 'CONFIG_UNREADABLE');
+    if (documents.length > maxObjects)
+      return { found: [], problem: `${name}: ${documents.length} objects (at most ${maxObjects})` };
+    return {
+      found: documents.map(({ line, value }) => ({ origin: `${name}:${line}`, object: value })),
+      problem: undefined,
+    };
   } catch (error) {
-    return { found: [], problem: (error as Error).message };
+    if (!(error instanceof PlugboardError)) throw error;
+    return { found: [], problem: `${error.message.replaceAll('\n', '; ')} (${error.hint})` };
   }
 }
 
