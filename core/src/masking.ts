@@ -10,15 +10,18 @@ export const secretKey =
 /** Shorter values are not masked: they would blacken half the log. */
 export const minSecretLength = 6;
 
-/** Credentials by their looks. Each is linear: no part of one repeats what the part before it may eat, or not for long. */
+/** Credentials by their looks. Each is linear: no part of one repeats what the part before it may eat. */
 const looks: readonly (readonly [RegExp, string])[] = [
   [/(authorization["']?\s*[:=]\s*["']?)(?:(?:bearer|basic)\s+)?[^\s"',}]+/gi, `$1${mask}`],
   [/\b(bearer)\s+[\w.~+/=-]{8,}/gi, `$1 ${mask}`],
   [/((?:token|passw(?:or)?d|secret|api[-_]?key)=)[^\s"'&,;})]+/gi, `$1${mask}`],
   [/((?:token|passw(?:or)?d|secret|api[-_]?key)["']\s*:\s*["'])[^"']+/gi, `$1${mask}`],
-  // Up to the last `@` before a blank or a quote, for passwords hold slashes too; what begins like a port is none.
-  [/(:\/\/(?:[^\s/:"'[]+:(?!\d{1,5}[/?#])|:))[^\s"']{1,1024}@/g, `$1${mask}@`],
 ];
+
+/** An address from its scheme's end on, up to a blank or a quote, with what may stand in it. */
+const address = /:\/\/[^\s"']+/g;
+/** The beginning of an address that a password follows: a user's name, or none. What begins like a port is no password. */
+const userHead = /(?:[^/:[]+:(?!\d{1,5}[/?#])|:)/y;
 
 const maxDepth = 8;
 const maxItems = 200;
@@ -41,7 +44,7 @@ export class Masker {
   text(text: string): string {
     let masked = this.#pattern === undefined ? text : text.replace(this.#pattern, mask);
     for (const [pattern, replacement] of looks) masked = masked.replace(pattern, replacement);
-    return masked;
+    return masked.replace(address, withoutPassword);
   }
 
   /** A plain copy with every secret replaced, in keys and values, at any depth; errors become objects. Fit for JSON. */
@@ -112,4 +115,15 @@ function formsOf(secret: string): string[] {
 
 function escapeRegExp(text: string): string {
   return text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&');
+}
+
+/** Hides the password of an address, or of one within it: all up to the last `@`, for passwords hold slashes too. */
+function withoutPassword(text: string): string {
+  const end = text.lastIndexOf('@');
+  for (let at = text.indexOf('://'); at >= 0 && at < end; at = text.indexOf('://', at + 3)) {
+    userHead.lastIndex = at + 3;
+    if (userHead.test(text) && userHead.lastIndex < end)
+      return `${text.slice(0, userHead.lastIndex)}${mask}${text.slice(end)}`;
+  }
+  return text;
 }
