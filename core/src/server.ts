@@ -347,7 +347,8 @@ export class Server implements LeaseOwner {
         if (kinds.length > 0) this.#listsChanged(lease(), kinds);
         else this.#events.notification(this, lease(), message);
       },
-      request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message, this.definition.isolation)),
+      request: (message, withdrawn) =>
+        lease()?.ask(message, withdrawn) ?? Promise.resolve(answerAsProxy(message, this.definition.isolation)),
       closed,
     };
   }

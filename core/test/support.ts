@@ -115,8 +115,8 @@ export class TestClient {
   readonly #envelope: boolean;
   /** Messages that came outside of any request. */
   readonly heard: RpcMessage[] = [];
-  /** How the client answers what it is asked. */
-  onAsked: (message: RpcMessage) => JsonObject = () => ({});
+  /** How the client answers what it is asked; undefined: not at all. */
+  onAsked: (message: RpcMessage) => JsonObject | undefined = () => ({});
   /** New era: what each request says the client can do. */
   capabilities: Capabilities = {};
   #lastId = 0;
@@ -205,8 +205,9 @@ export class TestClient {
 
   #hear(message: RpcMessage): void {
     this.heard.push(message);
-    if ('method' in message && 'id' in message)
-      this.board.deliver(this.session, { jsonrpc: '2.0', id: message.id, result: this.onAsked(message) });
+    if (!('method' in message && 'id' in message)) return;
+    const result = this.onAsked(message);
+    if (result !== undefined) this.board.deliver(this.session, { jsonrpc: '2.0', id: message.id, result });
   }
 }
 
