@@ -3,14 +3,8 @@ import { setTimeout as setTimer } from 'node:timers/promises';
 import type { ServerState, ServerStatus } from './board-api.ts';
 import { emptyCatalogue, proxyCaller } from './catalogue.ts';
 import type { Catalogue } from './catalogue.ts';
-import type {
-  Connection,
-  ConnectionEvents,
-  LeaseKey,
-  ListenFilter,
-  ServerDefinition,
-  ServerInfo,
-} from './connection.ts';
+import { ChangeNotices } from './change-notices.ts';
+import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition, ServerInfo } from './connection.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import { Leases } from './leases.ts';
@@ -33,6 +27,8 @@ export interface ServerEvents {
   changed(server: Server, kinds: ReadonlySet<ListKind>): void;
   /** A notification that belongs to no call. `lease` is undefined for the catalogue connection. */
   notification(server: Server, lease: Lease | undefined, message: RpcNotification): void;
+  /** New era: the resources of a server that anybody wants to hear of. */
+  watched(server: Server): readonly string[];
   log(server: Server, level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
 }
 
@@ -72,6 +68,10 @@ export class Server implements LeaseOwner {
   /** The catalogue's connection while the server is up. */
   #live: LiveCatalogue | undefined;
   #catalogue: Catalogue;
+  readonly #notices = new ChangeNotices({
+    watched: () => this.#events.watched(this),
+    warn: (what) => this.warn(`server "${this.name}" ${what}`),
+  });
   readonly #variants = new Variants((connection) => this.#variantOf(connection));
   #failures = 0;
   /** The reason that was logged last. */
@@ -79,7 +79,6 @@ export class Server implements LeaseOwner {
   readonly #waiting = new Set<() => void>();
   #settled: Promise<void>;
   #settle!: () => void;
-  #watchedUris: readonly string[] = [];
 
   constructor({ definition, plugin, limits, gate, events, known }: ServerInit) {
     this.definition = definition;
@@ -149,16 +148,13 @@ export class Server implements LeaseOwner {
     return this.leases.get(session, caller);
   }
 
-  /** New era: which resources to be told about. */
+  /** New era: other resources are watched now. */
   watchResources(uris: readonly string[]): void {
-    const before = this.#watchedUris;
-    if (uris.length === before.length && uris.every((uri, index) => uri === before[index])) return;
-    this.#watchedUris = uris;
     const connections = this.leases
       .open()
       .flatMap(({ connection }) => (connection.separate === true ? [connection] : []));
     if (this.#live !== undefined) connections.push(this.#live.connection);
-    for (const connection of connections) this.#listen(connection, before.length > 0);
+    this.#notices.changed(uris, connections);
   }
 
   status(): Omit<ServerStatus, 'quarantined'> {
@@ -238,7 +234,7 @@ export class Server implements LeaseOwner {
       throw error;
     }
     this.#live = live;
-    this.#listen(connection);
+    this.#notices.opened(connection);
   }
 
   /** `wait`: ms until it is tried again. */
@@ -318,23 +314,11 @@ export class Server implements LeaseOwner {
 
   /** A connection with a process of its own tells of changes that the catalogue's never hears of. */
   opened(connection: Connection): void {
-    if (connection.separate === true) this.#listen(connection);
+    if (connection.separate === true) this.#notices.opened(connection);
   }
 
   warn(message: string): void {
     this.#events.log(this, 'warn', message);
-  }
-
-  /** Tells a connection what to tell of; also that it is nothing any more, when it was something. */
-  #listen(connection: Connection, toldBefore = false): void {
-    if (connection.era !== 'new') return;
-    const filter: ListenFilter = {};
-    for (const kind of listKinds) {
-      const { capability, filter: member } = listMethods[kind];
-      if (connection.info.capabilities[capability]?.['listChanged'] === true) filter[member] = true;
-    }
-    if (this.#watchedUris.length > 0) filter.resourceSubscriptions = [...this.#watchedUris];
-    if (toldBefore || Object.keys(filter).length > 0) connection.listen(filter);
   }
 
   /** What is done with what a connection says. */

@@ -224,6 +224,8 @@ export async function until(holds: () => boolean | Promise<boolean>, limit = 10_
 export interface HandServerInit extends Partial<ServerDefinition> {
   readonly name: string;
   readonly era?: 'old' | 'new';
+  /** See `Connection`. */
+  readonly separate?: boolean;
   /** What `server/discover` or `initialize` says beside lists. */
   readonly capabilities?: Capabilities;
   /** The results of its list methods; others are empty. */
@@ -243,7 +245,7 @@ export class HandServer {
   readonly definition: ServerDefinition;
   readonly #era: 'old' | 'new';
 
-  constructor({ name, era = 'old', capabilities = {}, lists = {}, ...rest }: HandServerInit) {
+  constructor({ name, era = 'old', separate, capabilities = {}, lists = {}, ...rest }: HandServerInit) {
     this.#era = era;
     const send = (call: UpstreamCall) => {
       if (call.method.endsWith('/list') && call.method !== 'tasks/list') {
@@ -269,7 +271,7 @@ export class HandServer {
       open: async ({ kind }, events) => {
         if (kind !== 'catalogue') await this.opening();
         this.events.push(events);
-        return { era, info, send, notify: () => {}, listen, close: async () => {} };
+        return { era, info, separate, send, notify: () => {}, listen, close: async () => {} };
       },
       ...rest,
     };
