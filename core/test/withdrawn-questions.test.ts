@@ -49,7 +49,7 @@ class RawServer {
 
   /** Ends the newest call of its tool. */
   finish(text: string): void {
-    this.say({ id: this.calls.at(-1) as number, result: { content: [{ type: 'text', text }] } });
+    this.say({ id: this.calls.at(-1), result: { content: [{ type: 'text', text }] } });
   }
 
   readonly #connect = async (transport: {
