@@ -72,6 +72,7 @@ export class Board implements BoardApi {
     this.serverRegistry = new Servers(limits, {
       changed: (server) => this.#serverChanged(server),
       notification: (server, lease, message) => this.#fromServer(server, lease, message),
+      watched: (server) => requests.subscriptions.watchedAt(server),
       log: (_server, level, message) => log[level](message),
     });
     const hooks = () => this.hooks;

@@ -42,8 +42,11 @@ export interface LeaseKey {
 export interface ConnectionEvents {
   /** A notification that belongs to no call: `list_changed`, `resources/updated`, a log message. */
   notification(message: RpcNotification): void;
-  /** Old era: a request of the server that belongs to no call (e.g. `roots/list` after start). Always resolves. */
-  request(message: RpcRequest): Promise<RpcResponse>;
+  /**
+   * Old era: a request of the server that belongs to no call (e.g. `roots/list` after start). Always resolves. Abort `withdrawn`, with the
+   * server's reason, when the server takes the request back; what it resolves with is for nobody then.
+   */
+  request(message: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse>;
   /** The connection ended and nobody asked it to. Open calls have been failed before. Called at most once. Its words: see {@link ServerDefinition.open}. */
   closed(reason: Error): void;
 }

@@ -60,6 +60,7 @@ export class Exchange implements OpenRequestHandle, CallRelay {
   answer(answer: Answer): void {
     if (this.#settled) return;
     this.#settled = true;
+    this.session.detach(this.reply);
     this.#over(this);
     if (this.cancelled) return;
     const { error } = answer.failed ? answer.message : {};
@@ -89,10 +90,10 @@ export class Exchange implements OpenRequestHandle, CallRelay {
   }
 
   /** Old era: a request of the server to the client, on this request's own stream. */
-  ask(message: RpcRequest): Promise<RpcResponse> {
+  ask(message: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
     const refusal = refuseAsk(this.caller, message);
     return refusal === undefined
-      ? this.session.ask(message.method, message.params, this.reply)
+      ? this.session.ask(message.method, message.params, this.reply, withdrawn)
       : Promise.resolve(refusal);
   }
 }

@@ -60,6 +60,7 @@ export { Turns } from './transport/turns.ts';
 export { gone, Peer, stopped } from './peer.ts';
 export type { PeerEvents } from './peer.ts';
 export { preview } from './preview.ts';
+export { ServerQuestions } from './server-questions.ts';
 export { mcpServer } from './mcp-server.ts';
 export type { Connectable, LoopTransport, McpServerDefinition } from './mcp-server.ts';
 export { localServer, localTool, toolError } from './local-server.ts';

@@ -63,13 +63,13 @@ export class Lease {
    * Old era: a request of the server that names no call goes to the newest open call that is not waiting for its client already, then to
    * the newest, then to the session itself. Over stdio nobody can know better; all calls of a lease are at least of one grant.
    */
-  async ask(request: RpcRequest): Promise<RpcResponse> {
+  async ask(request: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
     const open = this.calls.all().filter((call) => call.canAsk);
     const call = open.findLast((each) => !each.asking) ?? open.at(-1);
-    if (call !== undefined) return call.ask(request);
+    if (call !== undefined) return call.ask(request, withdrawn);
     if (this.key.kind === 'session') {
       for (const session of this.sessions)
-        if (session.outlet !== undefined) return session.ask(request.method, request.params);
+        if (session.outlet !== undefined) return session.ask(request.method, request.params, undefined, withdrawn);
     }
     if (request.method === 'roots/list') return { jsonrpc: '2.0', result: { roots: [] } };
     return {

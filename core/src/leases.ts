@@ -152,7 +152,10 @@ export class Leases {
     this.#leases.set(key.id, opening);
     opening.then(
       (lease) => {
-        if (this.#leases.get(key.id) === opening) this.#leases.set(key.id, lease);
+        if (this.#leases.get(key.id) !== opening) return;
+        this.#leases.set(key.id, lease);
+        // Not before: what changes from now on is told to those that are here.
+        if (key.kind !== 'shared') this.#owner.opened(lease.connection);
       },
       () => {
         if (this.#leases.get(key.id) === opening) this.#leases.delete(key.id);
@@ -190,9 +193,7 @@ export class Leases {
     const { definition, limits, ended } = this.#owner;
     const attempt = linkAbort([ended], limits.startTimeout);
     try {
-      const connection = await definition.open(key, this.#owner.eventsOf(lease, closed), attempt.signal);
-      this.#owner.opened(connection);
-      return connection;
+      return await definition.open(key, this.#owner.eventsOf(lease, closed), attempt.signal);
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
       throw new CallFailure('gone', `server "${definition.name}" could not be started: ${why}`, { cause: error });

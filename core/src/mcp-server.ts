@@ -74,7 +74,7 @@ class LoopConnection implements Connection {
       ofOneGrant: key.grant !== undefined,
       send: (message: RpcMessage) => queueMicrotask(() => this.#transport.onmessage?.(message as never)),
       notification: (message) => this.#events.notification(message),
-      request: (message) => this.#events.request(message),
+      request: (message, withdrawn) => this.#events.request(message, withdrawn),
       rubbish: () => {},
     });
   }

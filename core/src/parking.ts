@@ -6,6 +6,7 @@ import type { Grant } from './grant.ts';
 import { Answer } from './protocol/answer.ts';
 import { isObject, metaKey, rpcCode } from './protocol/messages.ts';
 import type { Implementation, JsonObject, RpcNotification, RpcRequest, RpcResponse } from './protocol/messages.ts';
+import { takenBack } from './server-questions.ts';
 import type { CallRelay, UpstreamCall } from './upstream-call.ts';
 
 /** Servers that ask several things at once are given this long (ms) to say all of them. */
@@ -113,11 +114,9 @@ export class ParkedCall implements CallRelay {
     this.#nonce = undefined;
     clearTimeout(this.#waiting);
     const turn = this.#nextTurn(exchange);
-    for (const [key, question] of [...this.#questions]) {
+    for (const key of [...this.#questions.keys()]) {
       const result = responses[key];
-      if (!isObject(result)) continue;
-      this.#questions.delete(key);
-      question.resolve({ jsonrpc: '2.0', result });
+      if (isObject(result)) this.#settle(key, { jsonrpc: '2.0', result });
     }
     if (this.#questions.size > 0) this.#askSoon();
     return turn;
@@ -127,13 +126,24 @@ export class ParkedCall implements CallRelay {
     this.#exchange.notify(message);
   }
 
-  ask(request: RpcRequest): Promise<RpcResponse> {
-    const refusal = refuseAsk(this.#exchange.caller, request);
+  /** A client that has been asked already cannot be told that its server has taken the question back: its answer is dropped. */
+  ask(request: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
+    const refusal = withdrawn?.aborted === true ? takenBack : refuseAsk(this.#exchange.caller, request);
     if (refusal !== undefined) return Promise.resolve(refusal);
     this.#asked += 1;
     const key = `${request.method.split('/')[0]}_${this.#asked}`;
     this.#askSoon();
-    return new Promise((resolve) => this.#questions.set(key, { request, resolve }));
+    const answer = new Promise<RpcResponse>((resolve) => this.#questions.set(key, { request, resolve }));
+    if (withdrawn === undefined) return answer;
+    const takeBack = () => this.#settle(key, takenBack);
+    withdrawn.addEventListener('abort', takeBack);
+    return answer.finally(() => withdrawn.removeEventListener('abort', takeBack));
+  }
+
+  #settle(key: string, response: RpcResponse): void {
+    const question = this.#questions.get(key);
+    this.#questions.delete(key);
+    question?.resolve(response);
   }
 
   #nextTurn(exchange: Exchange): Promise<Answer> {

@@ -12,6 +12,7 @@ import type {
   RpcRequest,
   RpcResponse,
 } from './protocol/messages.ts';
+import { ServerQuestions } from './server-questions.ts';
 import { CallFailure } from './upstream-call.ts';
 import type { UpstreamCall } from './upstream-call.ts';
 
@@ -25,8 +26,8 @@ export interface PeerEvents {
   send(message: RpcMessage): void;
   /** A notification that belongs to no call. */
   notification(message: RpcNotification): void;
-  /** A request of the other side that belongs to no single call. */
-  request(message: RpcRequest): Promise<RpcResponse>;
+  /** A request of the other side that belongs to no single call. `withdrawn` is aborted when the other side takes it back. */
+  request(message: RpcRequest, withdrawn: AbortSignal): Promise<RpcResponse>;
   /** Something that is not a message of the protocol arrived; the peer goes on. */
   rubbish(what: string): void;
 }
@@ -38,8 +39,7 @@ export interface PeerEvents {
 export class Peer {
   readonly #events: PeerEvents;
   readonly #calls = new InFlight<UpstreamCall>();
-  /** Requests of the other side that wait for their answer. */
-  readonly #asked = new Set<RequestId>();
+  readonly #questions = new ServerQuestions();
   #closed: CallFailure | undefined;
 
   constructor(events: PeerEvents) {
@@ -137,7 +137,7 @@ export class Peer {
   #notification(message: RpcNotification, origin: RequestId | undefined): void {
     if (message.method === 'notifications/cancelled') {
       // Its id is the other side's own: it means a request that was asked here, and nothing to anybody else.
-      this.#asked.delete(message.params?.['requestId'] as RequestId);
+      this.#questions.withdraw(message);
       return;
     }
     const call = this.#callOf(message, origin);
@@ -171,18 +171,12 @@ export class Peer {
       this.#write({ jsonrpc: '2.0', id: request.id, result: {} });
       return;
     }
-    this.#asked.add(request.id);
     const call = this.#meant(origin);
-    let response: RpcResponse;
-    try {
-      response = await (call?.canAsk === true ? call.ask(request) : this.#events.request(request));
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      response = { jsonrpc: '2.0', error: { code: rpcCode.internalError, message } };
-    }
-    // Not when the server has cancelled its request meanwhile.
-    if (!this.#asked.delete(request.id) || this.#closed !== undefined) return;
-    if (!this.#write({ ...response, id: request.id })) this.#write({ ...unwritable, id: request.id });
+    const response = await this.#questions.ask(request, (withdrawn) =>
+      call?.canAsk === true ? call.ask(request, withdrawn) : this.#events.request(request, withdrawn),
+    );
+    if (response === undefined || this.#closed !== undefined) return;
+    if (!this.#write(response)) this.#write({ ...unwritable, id: request.id });
   }
 
   /** Writes what is no call. False when it could not be written; nobody waits for an answer to it. */

@@ -1,16 +1,12 @@
 // One registered server: its life (start, restart, stop), its catalogue, and the leases on its connections. All of them: `servers.ts`.
 import { setTimeout as setTimer } from 'node:timers/promises';
+import { Arrival } from './arrival.ts';
 import type { ServerState, ServerStatus } from './board-api.ts';
 import { emptyCatalogue, proxyCaller } from './catalogue.ts';
 import type { Catalogue } from './catalogue.ts';
-import type {
-  Connection,
-  ConnectionEvents,
-  LeaseKey,
-  ListenFilter,
-  ServerDefinition,
-  ServerInfo,
-} from './connection.ts';
+import { ChangeNotices } from './change-notices.ts';
+import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition, ServerInfo } from './connection.ts';
+import { Downtime } from './downtime.ts';
 import type { Gate } from './gate.ts';
 import type { Lease } from './lease.ts';
 import { Leases } from './leases.ts';
@@ -33,6 +29,8 @@ export interface ServerEvents {
   changed(server: Server, kinds: ReadonlySet<ListKind>): void;
   /** A notification that belongs to no call. `lease` is undefined for the catalogue connection. */
   notification(server: Server, lease: Lease | undefined, message: RpcNotification): void;
+  /** New era: the resources of a server that anybody wants to hear of. */
+  watched(server: Server): readonly string[];
   log(server: Server, level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
 }
 
@@ -57,10 +55,6 @@ export class Server implements LeaseOwner {
   definition: ServerDefinition;
   readonly plugin: string;
   state: ServerState = 'starting';
-  /** Why it is down, in words that clients may read. */
-  reason: string | undefined;
-  /** What operators should know beyond that. */
-  #detail: string | undefined;
   restarts = 0;
   info: ServerInfo | undefined;
   era: 'old' | 'new' | undefined;
@@ -72,14 +66,13 @@ export class Server implements LeaseOwner {
   /** The catalogue's connection while the server is up. */
   #live: LiveCatalogue | undefined;
   #catalogue: Catalogue;
+  readonly #notices = new ChangeNotices({
+    watched: () => this.#events.watched(this),
+    warn: (what) => this.warn(`server "${this.name}" ${what}`),
+  });
   readonly #variants = new Variants((connection) => this.#variantOf(connection));
-  #failures = 0;
-  /** The reason that was logged last. */
-  #told: string | undefined;
-  readonly #waiting = new Set<() => void>();
-  #settled: Promise<void>;
-  #settle!: () => void;
-  #watchedUris: readonly string[] = [];
+  readonly #downtime: Downtime;
+  readonly #arrival = new Arrival();
 
   constructor({ definition, plugin, limits, gate, events, known }: ServerInit) {
     this.definition = definition;
@@ -89,7 +82,7 @@ export class Server implements LeaseOwner {
     this.limits = limits;
     this.#gate = gate;
     this.#events = events;
-    this.#settled = this.#unsettled();
+    this.#downtime = new Downtime(definition.name);
     this.leases = new Leases(this);
   }
 
@@ -112,6 +105,11 @@ export class Server implements LeaseOwner {
     return this.definition.name;
   }
 
+  /** Why it is down, in words that clients may read. */
+  get reason(): string | undefined {
+    return this.#downtime.reason;
+  }
+
   /** Keeps the server up until it is stopped. Returns at once. */
   start(): void {
     void this.#stayUp();
@@ -119,10 +117,7 @@ export class Server implements LeaseOwner {
 
   /** Resolves when it is known what the server offers, or it has failed, at the latest after `limit` ms. */
   async settled(limit: number): Promise<void> {
-    if (this.state !== 'starting' || this.info !== undefined) return;
-    let timer: NodeJS.Timeout | undefined;
-    await Promise.race([this.#settled, new Promise<void>((resolve) => (timer = setTimeout(resolve, limit)))]);
-    clearTimeout(timer);
+    if (this.state === 'starting' && this.info === undefined) await this.#arrival.untilKnown(limit);
   }
 
   /** Takes no new calls, lets the open ones end for a while, then stops. */
@@ -137,7 +132,7 @@ export class Server implements LeaseOwner {
   async stop(): Promise<void> {
     this.#ended.abort();
     this.state = 'stopped';
-    this.#settle();
+    this.#arrival.known();
     this.#variants.stop();
     this.#live?.stop();
     await Promise.allSettled([this.#live?.connection.close(), this.leases.closeAll()]);
@@ -149,16 +144,13 @@ export class Server implements LeaseOwner {
     return this.leases.get(session, caller);
   }
 
-  /** New era: which resources to be told about. */
+  /** New era: other resources are watched now. */
   watchResources(uris: readonly string[]): void {
-    const before = this.#watchedUris;
-    if (uris.length === before.length && uris.every((uri, index) => uri === before[index])) return;
-    this.#watchedUris = uris;
     const connections = this.leases
       .open()
       .flatMap(({ connection }) => (connection.separate === true ? [connection] : []));
     if (this.#live !== undefined) connections.push(this.#live.connection);
-    for (const connection of connections) this.#listen(connection, before.length > 0);
+    this.#notices.changed(uris, connections);
   }
 
   status(): Omit<ServerStatus, 'quarantined'> {
@@ -171,7 +163,7 @@ export class Server implements LeaseOwner {
       plugin: this.plugin,
       isolation: definition.isolation,
       state: this.state,
-      reason: this.#detail === undefined ? this.reason : `${this.reason}; ${this.#detail}`,
+      reason: this.#downtime.wholeReason,
       era: this.era,
       protocolVersion: this.info?.protocolVersion,
       tools: catalogue.tools.length,
@@ -202,11 +194,8 @@ export class Server implements LeaseOwner {
     const closed = deferred<Error>();
     await this.#gate.run(() => this.#connect(closed.resolve));
     this.state = 'ready';
-    this.reason = undefined;
-    this.#detail = undefined;
-    this.#failures = 0;
-    this.#settle();
-    for (const wake of this.#waiting) wake();
+    this.#downtime.over();
+    this.#arrival.up();
     this.#events.changed(this, new Set(listKinds));
     return await closed.promise;
   }
@@ -238,7 +227,7 @@ export class Server implements LeaseOwner {
       throw error;
     }
     this.#live = live;
-    this.#listen(connection);
+    this.#notices.opened(connection);
   }
 
   /** `wait`: ms until it is tried again. */
@@ -246,52 +235,23 @@ export class Server implements LeaseOwner {
     this.#catalogue = this.catalogue;
     this.#live?.stop();
     this.#live = undefined;
-    this.#failures += 1;
     if (this.state === 'stopped') return;
     this.leases.dropShared();
     this.state = 'failed';
-    this.reason = this.#reasonOf(error);
-    this.#detail = detailOf(error);
-    // The same again and again would bury everything else in the log.
-    const level = this.#failures > 1 && this.reason === this.#told ? 'debug' : 'warn';
-    this.#told = this.reason;
+    const level = this.#downtime.failed(error);
     const next = `it is tried again in ${wait / 1000} s, then less and less often`;
     this.#events.log(this, level, `server "${this.name}" is down: ${this.reason}; ${next}`);
-    this.#settle();
+    this.#arrival.known();
     this.#events.changed(this, new Set());
-  }
-
-  /** Why it is down; without its name, which stands in front wherever this is shown. */
-  #reasonOf(error: unknown): string {
-    const text = error instanceof Error ? error.message : String(error);
-    const name = `server "${this.name}" `;
-    return text.startsWith(name) ? text.slice(name.length) : text;
-  }
-
-  #unsettled(): Promise<void> {
-    return new Promise((resolve) => (this.#settle = resolve));
   }
 
   /** The catalogue's connection, for servers that are shared. Rejects with {@link CallFailure} while the server is down. */
   async shared(): Promise<Connection> {
     // One that has just died is back in a moment; one that keeps failing is not waited for.
-    if (this.#live === undefined && this.#failures < 3) await this.#up(patience);
+    if (this.#live === undefined && !this.#downtime.lasting) await this.#arrival.untilUp(patience);
     if (this.#live === undefined)
       throw new CallFailure('gone', `server "${this.name}" is not running: ${this.reason ?? 'it is still starting'}`);
     return this.#live.connection;
-  }
-
-  /** Resolves when the server is up, at the latest after `limit` ms. */
-  async #up(limit: number): Promise<void> {
-    await new Promise<void>((resolve) => {
-      const wake = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(wake);
-        resolve();
-      };
-      const timer = setTimeout(wake, limit);
-      this.#waiting.add(wake);
-    });
   }
 
   #catalogueOf(connection: Connection, changed: (kinds: ReadonlySet<ListKind>) => void): LiveCatalogue {
@@ -318,23 +278,11 @@ export class Server implements LeaseOwner {
 
   /** A connection with a process of its own tells of changes that the catalogue's never hears of. */
   opened(connection: Connection): void {
-    if (connection.separate === true) this.#listen(connection);
+    if (connection.separate === true) this.#notices.opened(connection);
   }
 
   warn(message: string): void {
     this.#events.log(this, 'warn', message);
-  }
-
-  /** Tells a connection what to tell of; also that it is nothing any more, when it was something. */
-  #listen(connection: Connection, toldBefore = false): void {
-    if (connection.era !== 'new') return;
-    const filter: ListenFilter = {};
-    for (const kind of listKinds) {
-      const { capability, filter: member } = listMethods[kind];
-      if (connection.info.capabilities[capability]?.['listChanged'] === true) filter[member] = true;
-    }
-    if (this.#watchedUris.length > 0) filter.resourceSubscriptions = [...this.#watchedUris];
-    if (toldBefore || Object.keys(filter).length > 0) connection.listen(filter);
   }
 
   /** What is done with what a connection says. */
@@ -347,16 +295,11 @@ export class Server implements LeaseOwner {
         if (kinds.length > 0) this.#listsChanged(lease(), kinds);
         else this.#events.notification(this, lease(), message);
       },
-      request: (message) => lease()?.ask(message) ?? Promise.resolve(answerAsProxy(message, this.definition.isolation)),
+      request: (message, withdrawn) =>
+        lease()?.ask(message, withdrawn) ?? Promise.resolve(answerAsProxy(message, this.definition.isolation)),
       closed,
     };
   }
-}
-
-/** What an error says to operators alone; see {@link ServerDefinition.open}. */
-function detailOf(error: unknown): string | undefined {
-  const detail = error instanceof Error ? (error as { detail?: unknown }).detail : undefined;
-  return typeof detail === 'string' ? detail : undefined;
 }
 
 function deferred<Value>(): { promise: Promise<Value>; resolve: (value: Value) => void } {

@@ -15,6 +15,7 @@ import type {
 import { isLoggable } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
 import type { Answer } from './protocol/answer.ts';
+import { reasonOf, takenBack } from './server-questions.ts';
 import type { Caller } from './upstream-call.ts';
 
 /**
@@ -46,10 +47,13 @@ export interface SessionInit {
   readonly clientInfo: Implementation | undefined;
 }
 
+/** The stream of a request, as far as questions go. */
+type QuestionStream = Pick<Reply, 'ask' | 'notify'>;
+
 /** Something the client has been asked. */
 interface Question {
   /** On whose stream; undefined: the session's own. */
-  readonly reply: Pick<Reply, 'ask'> | undefined;
+  reply: QuestionStream | undefined;
   readonly resolve: (response: RpcResponse) => void;
 }
 
@@ -97,13 +101,22 @@ export class Session implements Caller {
     return this.#over;
   }
 
-  /** Asks the client something, on a request's stream (`reply`) or on its own; resolves with the response, an error response when the session ends first. */
-  ask(method: string, params: JsonObject | undefined, reply?: Pick<Reply, 'ask'>): Promise<RpcResponse> {
+  /**
+   * Asks the client something, on a request's stream (`reply`) or on its own; resolves with the response, an error response when the
+   * session ends first. When `withdrawn` is aborted before, the client is told that nobody waits for its answer (2025-11-25, cancellation).
+   */
+  ask(
+    method: string,
+    params: JsonObject | undefined,
+    reply?: QuestionStream,
+    withdrawn?: AbortSignal,
+  ): Promise<RpcResponse> {
+    if (withdrawn?.aborted === true) return Promise.resolve(takenBack);
     this.#lastAsked += 1;
     const id = this.#lastAsked;
     const message: RpcRequest = { jsonrpc: '2.0', id, method };
     if (params !== undefined) message.params = params;
-    return new Promise((resolve) => {
+    const answer = new Promise<RpcResponse>((resolve) => {
       this.#asked.set(id, { reply, resolve });
       if (reply !== undefined) reply.ask(message);
       else if (this.outlet !== undefined) this.outlet(message);
@@ -114,6 +127,10 @@ export class Session implements Caller {
           error: { code: rpcCode.internalError, message: 'the client cannot be asked here' },
         });
     });
+    if (withdrawn === undefined) return answer;
+    const takeBack = () => this.#takeBack(id, reasonOf(withdrawn));
+    withdrawn.addEventListener('abort', takeBack);
+    return answer.finally(() => withdrawn.removeEventListener('abort', takeBack));
   }
 
   /** The client's response to something it was asked; unknown and repeated ids are dropped. */
@@ -125,10 +142,17 @@ export class Session implements Caller {
   }
 
   /** A request has been taken back: what the client was asked on its stream needs no answer. */
-  withdraw(reply: Pick<Reply, 'ask'>): void {
+  withdraw(reply: QuestionStream): void {
     const error = { code: rpcCode.internalError, message: 'the request was taken back' };
     for (const [id, question] of [...this.#asked])
       if (question.reply === reply) this.deliver({ jsonrpc: '2.0', id, error });
+  }
+
+  /** A request has been answered, and its stream is over: what is still asked there is the session's own matter. */
+  detach(reply: QuestionStream): void {
+    // Asked by every call: there is hardly ever a question.
+    if (this.#asked.size === 0) return;
+    for (const question of this.#asked.values()) if (question.reply === reply) question.reply = undefined;
   }
 
   /** Sends a message that belongs to no request. */
@@ -143,6 +167,16 @@ export class Session implements Caller {
       this.logLevel !== undefined &&
       !isLoggable(message.params?.['level'], this.logLevel);
     if (!unwanted) this.send(message);
+  }
+
+  /** A question has been taken back by its server: the client is told where it was asked. */
+  #takeBack(id: RequestId, reason: string): void {
+    const question = this.#asked.get(id);
+    if (question === undefined) return;
+    this.deliver({ ...takenBack, id });
+    const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id, reason } } as const;
+    if (question.reply === undefined) this.send(message);
+    else question.reply.notify(message);
   }
 
   /** Ends the session's own state. Only the board calls this. */

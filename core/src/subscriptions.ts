@@ -122,18 +122,27 @@ export class Subscriptions {
     }
   }
 
+  /** The resources of a server that anybody wants to hear of. */
+  watchedAt(server: Server): string[] {
+    return [...(this.#watchedAt([server]).get(server) ?? [])];
+  }
+
   /** Tells each new-era server which of its resources anybody wants to hear of. */
   #tellNewServers(): void {
+    const servers = this.#parts.servers.everywhere().filter(({ era }) => era === 'new');
+    for (const [server, uris] of this.#watchedAt(servers)) server.watchResources([...uris]);
+  }
+
+  #watchedAt(of: readonly Server[]): Map<Server, Set<string>> {
     const { servers, listeners } = this.#parts;
-    const wanted = new Map<Server, Set<string>>();
-    for (const server of servers.everywhere()) if (server.era === 'new') wanted.set(server, new Set());
+    const watched = new Map(of.map((server) => [server, new Set<string>()]));
     for (const { session, uris } of listeners.all()) {
       for (const [uri, name] of uris) {
         const server = servers.find(name, session.grant);
-        if (server !== undefined) wanted.get(server)?.add(uri);
+        if (server !== undefined) watched.get(server)?.add(uri);
       }
     }
-    for (const [server, uris] of wanted) server.watchResources([...uris]);
+    return watched;
   }
 }
 

@@ -28,8 +28,11 @@ export interface Caller {
 export interface CallRelay {
   /** Progress and log messages of this call. Tokens are already the client's own. */
   notify(message: RpcNotification): void;
-  /** Old era: a request of the server to the client (elicitation, sampling, roots). Resolves with the client's response. */
-  ask(message: RpcRequest): Promise<RpcResponse>;
+  /**
+   * Old era: a request of the server to the client (elicitation, sampling, roots). Resolves with the client's response. `withdrawn` is
+   * aborted, with the server's reason, when the server takes it back; what it resolves with is for nobody then.
+   */
+  ask(message: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse>;
 }
 
 /** What ends a call from our side; connections pass it on (`notifications/cancelled`, closing the stream). */
@@ -163,14 +166,17 @@ export class UpstreamCall {
     return this.#questions > 0;
   }
 
-  /** Old era: a request of the server that belongs to this call. The time the client takes does not count against the call. */
-  async ask(message: RpcRequest): Promise<RpcResponse> {
+  /**
+   * Old era: a request of the server that belongs to this call. The time the client takes does not count against the call. Abort
+   * `withdrawn`, with the server's reason, when the server takes the request back.
+   */
+  async ask(message: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
     if (this.#relay === undefined)
       throw new CallFailure('invalid', `nobody can be asked ${message.method} for this call`);
     this.#questions += 1;
     this.#deadline = Number.POSITIVE_INFINITY;
     try {
-      return await this.#relay.ask(message);
+      return await this.#relay.ask(message, withdrawn);
     } finally {
       this.#questions -= 1;
       if (this.#questions === 0) this.#deadline = performance.now() + this.#timeout;

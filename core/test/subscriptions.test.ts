@@ -1,6 +1,7 @@
 // Subscriptions to resources: at the server that has them and no other, given back by whoever leaves, refused where the server refuses.
 import test from 'ava';
 import { Answer } from '../src/index.ts';
+import type { BoardApi } from '../src/index.ts';
 import { HandServer, ready, startHost, TestClient, until } from './support.ts';
 
 const grants = {
@@ -152,4 +153,52 @@ test('what a session subscribed to at a shared server is given back when it ends
   t.is(bob.heard.length, 1);
   await bob.request('resources/unsubscribe', { uri: 'x://one' });
   t.deepEqual(server.uris('resources/unsubscribe'), ['x://two', 'x://one']);
+});
+
+for (const [way, restart] of Object.entries({
+  'lost and opened again': (_board, server) => server.events[0]?.closed(new Error('it fell over')),
+  'stopped and started again': async (board) => {
+    await board.stopServer('n');
+    board.startServer('n');
+  },
+} satisfies Record<string, (board: BoardApi, server: HandServer) => unknown>))
+  test(`a new-era server whose connection is ${way} is told at once what is watched, and later that nothing is`, async (t) => {
+    const server = new HandServer({ name: 'n', era: 'new', lists: listing('x://one', 'x://two') });
+    const board = await start(t, [server]);
+    const old = await TestClient.old(board);
+    await old.request('resources/subscribe', { uri: 'x://one' });
+    const client = await TestClient.new(board);
+    const stream = client.listen({ resourceSubscriptions: ['x://two'] });
+    await until(() => stream.heard.length > 0);
+    const both = { resourceSubscriptions: ['x://one', 'x://two'] };
+    t.deepEqual(server.filters.splice(0).at(-1), both);
+    await restart(board, server);
+    await until(() => server.filters.length > 0);
+    await ready(board);
+    t.deepEqual(server.filters, [both]);
+    for (const uri of ['x://one', 'x://two'])
+      server.events
+        .at(-1)
+        ?.notification({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } });
+    t.like(old.heard.at(-1), { params: { uri: 'x://one' } });
+    t.like(stream.heard.at(-1), { params: { uri: 'x://two' } });
+    stream.leave();
+    await old.request('resources/unsubscribe', { uri: 'x://one' });
+    t.deepEqual(server.filters.at(-1), {});
+  });
+
+test('a connection with a process of its own is told what is watched when it is opened again', async (t) => {
+  const server = new HandServer({ name: 'n', era: 'new', separate: true, lists: listing('x://one') });
+  const board = await start(t, [server]);
+  const client = await TestClient.old(board);
+  await client.request('resources/subscribe', { uri: 'x://one' });
+  t.is(server.events.length, 2);
+  const watched = { resourceSubscriptions: ['x://one'] };
+  t.deepEqual(server.filters.splice(0), [watched, watched], 'the catalogue’s connection and the caller’s');
+  server.events[1]?.closed(new Error('it fell over'));
+  await client.request('resources/read', { uri: 'x://one' });
+  t.is(server.events.length, 3);
+  t.deepEqual(server.filters.splice(0), [watched]);
+  await client.request('resources/unsubscribe', { uri: 'x://one' });
+  t.deepEqual(server.filters, [{}, {}]);
 });

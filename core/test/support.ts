@@ -115,8 +115,8 @@ export class TestClient {
   readonly #envelope: boolean;
   /** Messages that came outside of any request. */
   readonly heard: RpcMessage[] = [];
-  /** How the client answers what it is asked. */
-  onAsked: (message: RpcMessage) => JsonObject = () => ({});
+  /** How the client answers what it is asked; undefined: not at all. */
+  onAsked: (message: RpcMessage) => JsonObject | undefined = () => ({});
   /** New era: what each request says the client can do. */
   capabilities: Capabilities = {};
   #lastId = 0;
@@ -205,8 +205,9 @@ export class TestClient {
 
   #hear(message: RpcMessage): void {
     this.heard.push(message);
-    if ('method' in message && 'id' in message)
-      this.board.deliver(this.session, { jsonrpc: '2.0', id: message.id, result: this.onAsked(message) });
+    if (!('method' in message && 'id' in message)) return;
+    const result = this.onAsked(message);
+    if (result !== undefined) this.board.deliver(this.session, { jsonrpc: '2.0', id: message.id, result });
   }
 }
 
@@ -223,6 +224,8 @@ export async function until(holds: () => boolean | Promise<boolean>, limit = 10_
 export interface HandServerInit extends Partial<ServerDefinition> {
   readonly name: string;
   readonly era?: 'old' | 'new';
+  /** See `Connection`. */
+  readonly separate?: boolean;
   /** What `server/discover` or `initialize` says beside lists. */
   readonly capabilities?: Capabilities;
   /** The results of its list methods; others are empty. */
@@ -242,7 +245,7 @@ export class HandServer {
   readonly definition: ServerDefinition;
   readonly #era: 'old' | 'new';
 
-  constructor({ name, era = 'old', capabilities = {}, lists = {}, ...rest }: HandServerInit) {
+  constructor({ name, era = 'old', separate, capabilities = {}, lists = {}, ...rest }: HandServerInit) {
     this.#era = era;
     const send = (call: UpstreamCall) => {
       if (call.method.endsWith('/list') && call.method !== 'tasks/list') {
@@ -268,7 +271,7 @@ export class HandServer {
       open: async ({ kind }, events) => {
         if (kind !== 'catalogue') await this.opening();
         this.events.push(events);
-        return { era, info, send, notify: () => {}, listen, close: async () => {} };
+        return { era, info, separate, send, notify: () => {}, listen, close: async () => {} };
       },
       ...rest,
     };

@@ -199,13 +199,20 @@ test.serial(
     let open = 0;
     const info = { protocolVersion: '2025-11-25', capabilities: { tools: { listChanged: true }, completions: {} }, serverInfo: { name: 'raw', version: '1' } };
     const tool = (name) => ({ name, inputSchema: { type: 'object' } });
-    const names = ['ask', 'progress', 'more', 'drop'];
+    const names = ['ask', 'withdraw', 'progress', 'more', 'drop'];
     const text = (value) => Answer.result({ content: [{ type: 'text', text: value }] });
     const serve = async (call, events) => {
       if (call.method === 'tools/list') return Answer.result({ tools: names.map(tool) });
       if (call.params.name === 'ask') {
         const { result, error } = await call.ask({ jsonrpc: '2.0', id: 1, method: 'elicitation/create', params: { message: 'which?' } });
         return text(error?.message ?? result.content.word);
+      }
+      if (call.params.name === 'withdraw') {
+        const withdrawn = new AbortController();
+        const asked = call.ask({ jsonrpc: '2.0', id: 1, method: 'elicitation/create', params: { message: 'which?' } }, withdrawn.signal);
+        withdrawn.abort('found it');
+        await asked;
+        return text('went on');
       }
       if (call.params.name === 'progress') {
         const progressToken = call.params._meta.progressToken;
@@ -239,12 +246,18 @@ test.serial(
       await TestClient.new(host.board),
     ] as const;
     const [asked, other] = clients;
-    await until(async () => (await asked.toolNames()).length === 7);
+    await until(async () => (await asked.toolNames()).length === 8);
     t.is(await textOf(asked, 'far_count'), '1');
     t.is(await textOf(asked, 'far_count'), '2');
     t.is(await textOf(other, 'far_fail'), 'out of order');
     asked.onAsked = () => ({ action: 'accept', content: { word: 'this one' } });
     t.is(await textOf(asked, 'raw_ask'), 'this one');
+    asked.onAsked = () => undefined;
+    const withdrawn = await asked.request('tools/call', { name: 'raw_withdraw', arguments: {} });
+    t.like(withdrawn.response.result, { content: [{ text: 'went on' }] });
+    const [question, taken] = withdrawn.stream;
+    const requestId = question !== undefined && 'id' in question && question.id;
+    t.like(taken, { method: 'notifications/cancelled', params: { requestId, reason: 'found it' } });
     const { stream, response } = await asked.request('tools/call', {
       name: 'raw_progress',
       arguments: {},

@@ -36,10 +36,10 @@ export class EventGate implements ConnectionEvents {
     this.#pass(() => this.#target.notification(message));
   }
 
-  request(message: RpcRequest): Promise<RpcResponse> {
+  request(message: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
     return new Promise((resolve) => {
       this.#pass(
-        () => resolve(this.#target.request(message)),
+        () => resolve(this.#target.request(message, withdrawn)),
         () => resolve({ jsonrpc: '2.0', error: { code: rpcCode.internalError, message: 'the connection is closing' } }),
       );
     });

@@ -45,7 +45,7 @@ export class ServerConversation {
       ofOneGrant,
       send,
       notification: (message) => events.notification(message),
-      request: (message) => events.request(message),
+      request: (message, withdrawn) => events.request(message, withdrawn),
       rubbish: (what) => this.#stopping || this.warn(describe(what)),
     });
   }

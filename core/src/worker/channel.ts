@@ -10,7 +10,7 @@ export interface Protocol {
   readonly tells: { readonly [name: string]: unknown };
 }
 
-/** What a side does with what it hears. `signal` is aborted when the other side gives up waiting. */
+/** What a side does with what it hears. `signal` is aborted when the other side gives up waiting, with its reason where that is a text. */
 export interface Handlers<Heard extends Protocol> {
   readonly asks: {
     readonly [Name in keyof Heard['asks']]: (
@@ -23,7 +23,7 @@ export interface Handlers<Heard extends Protocol> {
 
 type Wire =
   | { readonly ask: string; readonly id: number; readonly body: unknown }
-  | { readonly cancel: number }
+  | { readonly cancel: number; readonly reason: string | undefined }
   | { readonly answer: number; readonly body: unknown }
   | { readonly refuse: number; readonly error: CrossedError }
   | { readonly tell: string; readonly body: unknown };
@@ -70,7 +70,8 @@ export class Channel<Said extends Protocol, Heard extends Protocol> {
       this.#post({ ask: name, id, body });
     });
     if (signal === undefined) return answer;
-    const cancel = () => this.#post({ cancel: id });
+    const cancel = () =>
+      this.#post({ cancel: id, reason: typeof signal.reason === 'string' ? signal.reason : undefined });
     signal.addEventListener('abort', cancel, { once: true });
     if (signal.aborted) cancel();
     return answer.finally(() => signal.removeEventListener('abort', cancel));
@@ -105,7 +106,7 @@ export class Channel<Said extends Protocol, Heard extends Protocol> {
     if (this.#closed !== undefined) return;
     if ('ask' in message) void this.#serve(message.ask, message.id, message.body);
     else if ('tell' in message) this.#hear(message.tell, message.body);
-    else if ('cancel' in message) this.#serving.get(message.cancel)?.abort();
+    else if ('cancel' in message) this.#serving.get(message.cancel)?.abort(message.reason);
     else if ('answer' in message) this.#settle(message.answer)?.resolve(message.body as never);
     else this.#settle(message.refuse)?.reject(decodeError(message.error));
   }

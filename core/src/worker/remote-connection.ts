@@ -119,18 +119,18 @@ export class RemoteConnection implements Connection {
     this.#calls.get(id)?.notify(message);
   }
 
-  ask(id: number, message: RpcRequest): Promise<RpcResponse> {
+  ask(id: number, message: RpcRequest, withdrawn: AbortSignal): Promise<RpcResponse> {
     const call = this.#calls.get(id);
     if (call === undefined) throw new CallFailure('cancelled', 'nobody waits for this call any more');
-    return call.ask(message);
+    return call.ask(message, withdrawn);
   }
 
   notification(message: RpcNotification): void {
     if (this.#closed === undefined) this.#init.events.notification(message);
   }
 
-  request(message: RpcRequest): Promise<RpcResponse> {
-    return this.#init.events.request(message);
+  request(message: RpcRequest, withdrawn: AbortSignal): Promise<RpcResponse> {
+    return this.#init.events.request(message, withdrawn);
   }
 
   #take(id: number): UpstreamCall | undefined {

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Connection, ConnectionEvents, LeaseKey, ServerDefinition } from '../connection.ts';
 import type { PluginApi } from '../plugin.ts';
 import { isObject } from '../protocol/messages.ts';
-import type { RpcRequest, RpcResponse } from '../protocol/messages.ts';
+import type { RpcResponse } from '../protocol/messages.ts';
 import { decodeError } from './crossing-errors.ts';
 import type { ServerNote, ToHost } from './messages.ts';
 import type { PluginThread } from './plugin-thread.ts';
@@ -21,6 +21,9 @@ export interface RemoteServersInit {
   /** The running worker. Rejects while there is none. */
   readonly thread: () => Promise<PluginThread>;
 }
+
+type AskOfCall = ToHost['asks']['ask'][0];
+type AskOfConnection = ToHost['asks']['request'][0];
 
 let lastConnection = 0;
 
@@ -80,21 +83,15 @@ export class RemoteServers {
   };
 
   readonly asks = {
-    ask: ({ call, message }: { readonly call: number; readonly message: RpcRequest }): Promise<RpcResponse> => {
+    ask: ({ call, message }: AskOfCall, withdrawn: AbortSignal): Promise<RpcResponse> => {
       const connection = this.#of(call);
       if (connection === undefined) throw new Error('nobody waits for this call any more');
-      return connection.ask(call, message);
+      return connection.ask(call, message, withdrawn);
     },
-    request: ({
-      connection: id,
-      message,
-    }: {
-      readonly connection: number;
-      readonly message: RpcRequest;
-    }): Promise<RpcResponse> => {
+    request: ({ connection: id, message }: AskOfConnection, withdrawn: AbortSignal): Promise<RpcResponse> => {
       const connection = this.#connections.get(id);
       if (connection === undefined) throw new Error('the connection is closed');
-      return connection.request(message);
+      return connection.request(message, withdrawn);
     },
   };
 

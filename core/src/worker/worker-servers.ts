@@ -60,7 +60,7 @@ export class WorkerServers {
     if (definition === undefined) throw new Error('the plugin has taken this server back');
     const events: ConnectionEvents = {
       notification: (message) => this.#channel.tell('notification', { connection, message }),
-      request: (message) => this.#channel.ask('request', { connection, message }),
+      request: (message, withdrawn) => this.#channel.ask('request', { connection, message }, withdrawn),
       closed: (reason) => {
         this.#connections.delete(connection);
         this.#channel.tell('closed', { connection, reason: encodeError(reason) });
@@ -120,7 +120,7 @@ export class WorkerServers {
   #relay(call: number): CallRelay {
     return {
       notify: (message) => this.#channel.tell('progress', { call, message }),
-      ask: (message) => this.#channel.ask('ask', { call, message }),
+      ask: (message, withdrawn) => this.#channel.ask('ask', { call, message }, withdrawn),
     };
   }
 

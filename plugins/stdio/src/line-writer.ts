@@ -56,9 +56,13 @@ export class LineWriter implements ClientOutbox {
     }
   }
 
-  /** Writes a notification, or leaves it out when the reader has fallen too far behind: nothing else bounds what servers may say unasked. */
+  /**
+   * Writes a notification, or leaves it out when the reader has fallen too far behind: nothing else bounds what servers may say unasked.
+   * That a question is taken back is always told: there are no more of these than questions, and without it a user is asked in vain.
+   */
   notify(message: RpcNotification): void {
-    if (this.#output.writableLength <= this.#dropAbove) this.write(JSON.stringify(message));
+    if (this.#output.writableLength <= this.#dropAbove || message.method === 'notifications/cancelled')
+      this.write(JSON.stringify(message));
     else {
       this.#dropped += 1;
       if (this.#dropped === 1) this.#log.warn('the client does not read: notifications are dropped until it does');

@@ -1,4 +1,5 @@
 // What servers say beside their answers: whose it is, on a connection of one grant and on one that several share; and what is none of it.
+import type { ServerResponse } from 'node:http';
 import test from 'ava';
 import { CallFailure } from 'plugboard';
 import type { Connection, JsonObject, LeaseKey, RpcNotification, RpcRequest, UpstreamCall } from 'plugboard';
@@ -23,14 +24,21 @@ function begin(connection: Connection, name: string, args: JsonObject, relay: Cl
 class Client {
   readonly asked: RpcRequest[] = [];
   readonly told: RpcNotification[] = [];
+  readonly withdrawn: (AbortSignal | undefined)[] = [];
+  /** True: it answers when it is released. */
+  hold = false;
+  release: () => void = () => {};
+  readonly #released = new Promise<void>((resolve) => (this.release = resolve));
 
   notify(message: RpcNotification): void {
     this.told.push(message);
   }
 
-  ask(message: RpcRequest) {
+  async ask(message: RpcRequest, withdrawn?: AbortSignal) {
     this.asked.push(message);
-    return Promise.resolve({ jsonrpc: '2.0' as const, result: { action: 'decline' } });
+    this.withdrawn.push(withdrawn);
+    if (this.hold) await this.#released;
+    return { jsonrpc: '2.0' as const, result: { action: 'decline' } };
   }
 }
 
@@ -76,17 +84,54 @@ test('HTTP: a question on the stream of its call is for its client, one on the s
   await until('the question', () => other.asked.length === 1);
 });
 
-test('stdio: a question that the server takes back is not answered any more, and its cancel is told to nobody', async (t) => {
-  const harness = await Harness.start(t, { servers: { faulty } });
-  const { connection, told } = await harness.connect('faulty');
+for (const kind of ['stdio', 'HTTP'] as const)
+  test(`${kind}: a question that the server takes back is taken back at whoever was asked, and not answered any more`, async (t) => {
+    const server = await Scripted.start(t);
+    server.get = (_request, response) => void events(response);
+    const harness = await Harness.start(t, { servers: { stdio: faulty, HTTP: { url: server.url } } });
+    const { connection, told } = await harness.connect(kind);
+    const cancel = (requestId: string, reason: string) => ({
+      jsonrpc: '2.0',
+      method: 'notifications/cancelled',
+      params: { requestId, reason },
+    });
+    const heard = async () =>
+      kind === 'stdio'
+        ? textOf(await tool(connection, 'heard'))
+        : JSON.stringify(server.posted.flatMap(({ method, id }) => (method === undefined ? [id] : [])));
+    const say = (to: ServerResponse | undefined, ...messages: object[]) =>
+      to === undefined
+        ? begin(connection, 'say', { lines: messages.map((each) => JSON.stringify(each)) }, client)
+        : to.write(messages.map((each) => event(each)).join(''));
+    const client = new Client();
+    client.hold = true;
+    let stream: ServerResponse | undefined;
+    server.on['tools/call'] = ({ response }) => void (stream = events(response));
+    const call = begin(connection, 'hang', {}, client);
+    if (kind === 'HTTP') await until('the stream', () => stream !== undefined && server.gets.length === 1);
+    if (kind === 'stdio') call.cancel({ kind: 'client', message: 'one call only' });
+    say(stream, question, { ...question, id: 'other' }, cancel('q', 'found it'), cancel('nothing', 'never asked'));
+    await until('the signal', () => client.withdrawn[0]?.aborted === true);
+    t.is(client.withdrawn[0]?.reason, 'found it');
+    t.is(client.withdrawn[1]?.aborted, false);
+    client.release();
+    await until('the other answer', async () => (await heard()) === '["other"]');
+    t.deepEqual([told.requests, told.notifications, client.told], [[], [], []]);
+  });
+
+test('HTTP: a question of no call is taken back on the standing stream', async (t) => {
+  const server = await Scripted.start(t);
+  server.get = (_request, response) => void events(response);
+  const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
+  const { told } = await harness.connect('s');
+  told.answer = () => new Promise(() => {});
+  await until('the standing stream', () => server.gets.length === 1);
   const cancel = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: 'q' } };
-  let settle: () => void = () => {};
-  told.answer = () => new Promise((resolve) => (settle = () => resolve({ jsonrpc: '2.0', result: {} })));
-  const lines = [question, cancel, empty].map((each) => (typeof each === 'string' ? each : JSON.stringify(each)));
-  await tool(connection, 'say', { lines });
-  t.is(told.requests.length, 1);
-  settle();
-  t.is(textOf(await tool(connection, 'heard')), '[]');
+  server.gets[0]!.response.write(event(question));
+  await until('the question', () => told.requests.length === 1);
+  t.false(told.withdrawn[0]?.aborted);
+  server.gets[0]!.response.write(event(cancel));
+  await until('its end', () => told.withdrawn[0]?.aborted === true);
   t.deepEqual(told.notifications, []);
 });
 

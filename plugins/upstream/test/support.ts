@@ -31,6 +31,8 @@ export interface LogLine {
 export class Told {
   readonly notifications: RpcNotification[] = [];
   readonly requests: RpcRequest[] = [];
+  /** For each of these, how it is learnt that the server takes it back. */
+  readonly withdrawn: (AbortSignal | undefined)[] = [];
   readonly closed: Error[] = [];
   answer: (request: RpcRequest) => Promise<RpcResponse> = () => Promise.resolve({ jsonrpc: '2.0', result: {} });
 }
@@ -76,8 +78,9 @@ export class Harness {
     const told = new Told();
     const events = {
       notification: (message: RpcNotification) => void told.notifications.push(message),
-      request: (message: RpcRequest) => {
+      request: (message: RpcRequest, withdrawn?: AbortSignal) => {
         told.requests.push(message);
+        told.withdrawn.push(withdrawn);
         return told.answer(message);
       },
       closed: (reason: Error) => void told.closed.push(reason),

@@ -182,6 +182,33 @@ for (const era of ['old', 'new'] as const) {
   });
 }
 
+test('old era: a question that the server takes back is taken back at whoever was asked, and not answered any more', async (t) => {
+  const server = await ScriptedServer.start(t, { eras: ['old'] });
+  const running = await withServers(t, { it: { url: server.url } });
+  const { connection, told } = await open(t, running, 'it');
+  const signals: (AbortSignal | undefined)[] = [];
+  let answer: () => void = () => {};
+  const relay: CallRelay = {
+    notify: () => t.fail('the notice is for nobody else'),
+    ask: (_message, withdrawn) => {
+      signals.push(withdrawn);
+      return new Promise((resolve) => (answer = () => resolve({ jsonrpc: '2.0', result: { action: 'accept' } })));
+    },
+  };
+  const call = send(connection, 'tools/call', { name: 'ask', arguments: {} }, relay);
+  await until('the question', () => signals.length === 1);
+  const params = { requestId: `q-${call.id}`, reason: 'found it' };
+  server.announce('notifications/cancelled', params);
+  await until('the signal', () => signals[0]?.aborted === true);
+  t.is(signals[0]?.reason, 'found it');
+  answer();
+  t.is(await tool(connection, 'echo', { after: true }), '{"after":true}');
+  t.false(server.heard.some(({ message }) => message['id'] === params.requestId));
+  t.deepEqual(told.notifications, []);
+  call.cancel({ kind: 'client', message: 'enough' });
+  await t.throwsAsync(call.answer);
+});
+
 test('era detection: servers of both eras, impolite ones, the configured era; what was found out is remembered', async (t) => {
   const both = await ScriptedServer.start(t);
   const silent = await ScriptedServer.start(t, { eras: ['old'], unknown: 'silence' });

@@ -7,7 +7,7 @@ import {
   isObject,
   isRequest,
   preview,
-  rpcCode,
+  ServerQuestions,
   Throttle,
 } from 'plugboard';
 import type {
@@ -15,7 +15,6 @@ import type {
   EventGate,
   LeaseKey,
   Log,
-  RequestId,
   RpcNotification,
   RpcRequest,
   RpcResponse,
@@ -37,8 +36,7 @@ export interface InboxInit {
 export class Inbox {
   readonly #init: InboxInit;
   readonly #calls = new InFlight<UpstreamCall>();
-  /** Requests of the server that the client is busy with. */
-  readonly #asked = new Set<RequestId>();
+  readonly #questions = new ServerQuestions();
   readonly #warnings: Throttle;
   #ended: CallFailure | undefined;
 
@@ -137,7 +135,7 @@ export class Inbox {
       const token = message.params?.['progressToken'];
       if (typeof token === 'number') this.#calls.get(token)?.notify(message);
     } else if (message.method === 'notifications/cancelled') {
-      this.#asked.delete(message.params?.['requestId'] as RequestId);
+      this.#questions.withdraw(message);
     } else if (message.method === 'notifications/message' && origin !== undefined) origin.notify(message);
     else this.#init.gate.notification(message);
   }
@@ -153,17 +151,11 @@ export class Inbox {
       respond({ jsonrpc: '2.0', id: request.id, result: {} });
       return;
     }
-    this.#asked.add(request.id);
     const call = origin ?? this.#onlyCall();
-    let response: RpcResponse;
-    try {
-      response = await (call?.canAsk === true ? call.ask(request) : this.#init.gate.request(request));
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      response = { jsonrpc: '2.0', error: { code: rpcCode.internalError, message } };
-    }
-    // Not when the server has cancelled its request meanwhile.
-    if (this.#asked.delete(request.id)) respond({ ...response, id: request.id });
+    const response = await this.#questions.ask(request, (withdrawn) =>
+      call?.canAsk === true ? call.ask(request, withdrawn) : this.#init.gate.request(request, withdrawn),
+    );
+    if (response !== undefined) respond(response);
   }
 
   /** Something arrived that belongs nowhere. */

@@ -42,9 +42,9 @@ export class FakeCall {
     this.#call.notify({ jsonrpc: '2.0', method: 'notifications/progress', params });
   }
 
-  /** Asks the client that called, e.g. `elicitation/create`; resolves with its response. */
-  ask(method: string, params: JsonObject): Promise<RpcResponse> {
-    return this.#call.ask({ jsonrpc: '2.0', id: 1, method, params });
+  /** Asks the client that called, e.g. `elicitation/create`; resolves with its response. Abort `withdrawn` to take the question back. */
+  ask(method: string, params: JsonObject, withdrawn?: AbortSignal): Promise<RpcResponse> {
+    return this.#call.ask({ jsonrpc: '2.0', id: 1, method, params }, withdrawn);
   }
 }
 

@@ -302,6 +302,27 @@ const general: Readonly<Record<string, (stage: Stage) => Promise<void>>> = {
     });
   },
 
+  async 'a question that its server takes back is taken back at the client, and a late answer goes nowhere'(stage) {
+    const { t, server } = stage;
+    const withdrawal = new AbortController();
+    let finish = (_text: string): void => {};
+    server.setTool('ask', async (_args, call) => {
+      const params = { message: 'Which one?', requestedSchema: { type: 'object', properties: {} } };
+      await call.ask('elicitation/create', params, withdrawal.signal);
+      return await new Promise<string>((resolve) => (finish = resolve));
+    });
+    const client = await stage.client('old', { elicitation: {} });
+    client.send('asking', 'tools/call', { name: 'contract_ask', arguments: {} });
+    const question = await client.next('the question', ({ method }) => method === 'elicitation/create');
+    withdrawal.abort('found it');
+    const told = await client.next('the notice', ({ method }) => method === 'notifications/cancelled');
+    t.deepEqual(told.params, { requestId: question.id, reason: 'found it' });
+    client.channel.send({ jsonrpc: '2.0', id: question.id, result: { action: 'accept', content: {} } });
+    t.is(await client.call('contract_echo', { after: true }), '{"after":true}');
+    finish('went on');
+    t.is(textOf((await client.answer('asking')).result), 'went on');
+  },
+
   async 'garbage ends no other session, and no call of one'(stage) {
     const { t, server } = stage;
     const clients = [await stage.client('old'), await stage.client('new')];
