@@ -1,5 +1,6 @@
 // One abort signal of several reasons. AbortSignal.any and AbortSignal.timeout are not used: on Node 20 their signals can
 // be collected as garbage before they fire, and then nothing ever ends.
+import { setMaxListeners } from 'node:events';
 
 export interface LinkedAbort {
   readonly signal: AbortSignal;
@@ -12,6 +13,8 @@ export function linkAbort(signals: readonly AbortSignal[], timeout?: number): Li
   const controller = new AbortController();
   const links = signals.map((signal) => {
     const abort = () => controller.abort(signal.reason);
+    // What ends much has many links; Node would take more than ten for a leak and tell the user.
+    setMaxListeners(0, signal);
     if (signal.aborted) abort();
     else signal.addEventListener('abort', abort);
     return () => signal.removeEventListener('abort', abort);

@@ -429,7 +429,11 @@ test.serial('a write from an old version is a conflict, and is made again from t
   t.deepEqual(shown?.toSorted(), ['Accepted', 'JobCreated', 'ToolsReady']);
 });
 
-test.serial('events tell, count what is repeated, and do not flood', async (t) => {
+test.serial('events tell, count what is repeated, and do not flood; as many at once as come are no leak', async (t) => {
+  const warnings: string[] = [];
+  const keep = (warning: Error) => void warnings.push(warning.message);
+  process.on('warning', keep);
+  t.teardown(() => process.off('warning', keep));
   const { kubernetes, kubeconfig } = await cluster(t);
   await kubernetes.create(taskRun('a'));
   const { engine, lines, source, started } = follow(t, { kubeconfig });
@@ -462,6 +466,7 @@ test.serial('events tell, count what is repeated, and do not flood', async (t) =
     'it was not counted on',
     async () => (await eventsOf(kubernetes)).find(({ reason }) => reason === 'ToolRefused')?.count === 41,
   );
+  t.deepEqual(warnings, []);
 });
 
 test.serial('dropped connections are resumed, and nothing is listed again', async (t) => {
