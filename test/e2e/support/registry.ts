@@ -47,6 +47,8 @@ export async function startRegistry(): Promise<Registry> {
     max_body_size: '100mb',
   };
   const server = (await runServer(config)) as Server;
+  // Idle sockets are kept: one that is closed in the moment in which a client sends on it is an error of nobody's.
+  server.keepAliveTimeout = 0;
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
   const url = `http://127.0.0.1:${port}/`;
