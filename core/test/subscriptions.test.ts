@@ -265,7 +265,7 @@ for (const isolation of ['task', 'session'] as const)
       // A call does not wait for the next attempt, and brings back what is watched.
       server.events[2]?.closed(new Error('it fell over'));
       await client.request('resources/read', { uri: 'x://one' });
-      await until(() => heard().length === 3);
+      await until(() => heard().length === 3, 400);
       await pause(700);
       t.is(server.events.length, 4);
       t.is(server.uris('resources/subscribe').length, 3);
