@@ -73,6 +73,7 @@ export class Board implements BoardApi {
       changed: (server) => this.#serverChanged(server),
       notification: (server, lease, message) => this.#fromServer(server, lease, message),
       watched: (server) => requests.subscriptions.watchedAt(server),
+      missing: (server) => requests.subscriptions.missingAt(server),
       log: (_server, level, message) => log[level](message),
     });
     const hooks = () => this.hooks;

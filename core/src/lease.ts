@@ -108,6 +108,11 @@ export class Lease {
     return subscription.answer;
   }
 
+  /** True when the server tells of a resource here, or has been asked to. */
+  tells(uri: string): boolean {
+    return this.#subscribed.has(uri);
+  }
+
   /** The counterpart of {@link Lease.subscribe}. */
   unsubscribe(uri: string, subscriber: object, caller: Caller): void {
     const subscribers = this.#subscribed.get(uri)?.subscribers;

@@ -20,10 +20,10 @@ export interface LeaseOwner {
   /** The one connection of a shared server, when it is up. Rejects with {@link CallFailure}. */
   shared(): Promise<Connection>;
   eventsOf(lease: () => Lease | undefined, closed: (reason: Error) => void): ConnectionEvents;
-  /** Called for each connection that was opened for callers. */
-  opened(connection: Connection): void;
-  /** Called when a lease's connection has gone. */
-  closed(lease: Lease): void;
+  /** Called for each lease whose connection was opened for callers. */
+  opened(lease: Lease): void;
+  /** Called when a lease's connection has gone; `lost`: nobody here has closed it. */
+  closed(lease: Lease, lost: boolean): void;
   warn(message: string): void;
 }
 
@@ -48,6 +48,17 @@ export class Leases {
   /** Those whose connection is there. */
   open(): Lease[] {
     return [...this.#leases.values()].filter((lease) => lease instanceof Lease);
+  }
+
+  /** The id of the lease that a caller's requests use, open or not. */
+  idFor(session: Session, caller: Caller): string {
+    return this.#keyFor(session, caller).id;
+  }
+
+  /** True when the connection with an id is there and tells of a resource. */
+  tells(id: string, uri: string): boolean {
+    const lease = this.#leases.get(id);
+    return lease instanceof Lease && lease.tells(uri);
   }
 
   /** The connection for a caller's requests, opened when there is none. Throws or rejects with {@link CallFailure}. */
@@ -85,7 +96,7 @@ export class Leases {
         if (call.grant === grant) call.cancel({ kind: 'shutdown', message: 'its caller may not call any more' });
       if (lease?.key.grant !== grant) continue;
       this.#leases.delete(lease.key.id);
-      this.#owner.closed(lease);
+      this.#owner.closed(lease, false);
       closing.push(lease.connection.close());
     }
     await Promise.allSettled(closing);
@@ -155,7 +166,7 @@ export class Leases {
         if (this.#leases.get(key.id) !== opening) return;
         this.#leases.set(key.id, lease);
         // Not before: what changes from now on is told to those that are here.
-        if (key.kind !== 'shared') this.#owner.opened(lease.connection);
+        if (key.kind !== 'shared') this.#owner.opened(lease);
       },
       () => {
         if (this.#leases.get(key.id) === opening) this.#leases.delete(key.id);
@@ -170,7 +181,7 @@ export class Leases {
     const closed = (reason: Error) => {
       const { lease } = opened;
       if (lease !== undefined && this.#leases.get(key.id) === lease) this.#leases.delete(key.id);
-      if (lease !== undefined) this.#owner.closed(lease);
+      if (lease !== undefined) this.#owner.closed(lease, true);
       this.#owner.warn(`server "${this.#owner.definition.name}" ended a connection (${key.id}): ${reason.message}`);
     };
     const connection =
@@ -204,7 +215,7 @@ export class Leases {
 
   #close(lease: Lease): void {
     this.#leases.delete(lease.key.id);
-    this.#owner.closed(lease);
+    this.#owner.closed(lease, false);
     lease.connection.close().catch((error: unknown) => {
       this.#owner.warn(`server "${this.#owner.definition.name}" did not close cleanly: ${String(error)}`);
     });

@@ -7,11 +7,14 @@ import type { Lease } from './lease.ts';
 import type { Server } from './server.ts';
 import type { Session, SubscribedUris } from './session.ts';
 import type { View } from './toolset.ts';
+import type { Caller } from './upstream-call.ts';
 
 /** One ear: an old-era session, or one `subscriptions/listen` stream of the new era. */
 export interface Listener {
   readonly session: Session;
   readonly view: View;
+  /** Who listens, as servers know the client. */
+  readonly caller: Caller;
   /** `list_changed` notifications that it wants, by method. */
   readonly wants: ReadonlySet<string>;
   /** Resources that it hears of. */
@@ -30,6 +33,7 @@ export function sessionListener(session: Session, view: View, ended: (ear: Liste
   const ear: Listener = {
     session,
     view,
+    caller: session,
     wants: allChanges,
     uris: session.subscriptions,
     known: new Map(),
@@ -72,6 +76,7 @@ export function readFilter(filter: unknown): ListenWishes | undefined {
 export interface Stream {
   readonly session: Session;
   readonly view: View;
+  readonly caller: Caller;
   readonly wishes: ListenWishes;
   readonly notify: (message: RpcNotification) => void;
   /** Id of the listen request. */
@@ -80,7 +85,7 @@ export interface Stream {
 }
 
 /** The ear of one `subscriptions/listen` stream: every notification carries the id of the listen request. */
-export function streamListener({ session, view, wishes, notify, id, end }: Stream): Listener {
+export function streamListener({ session, view, caller, wishes, notify, id, end }: Stream): Listener {
   // In the new era nobody knows which client listed what: a stream is told of what changes after it was opened.
   const known = new Map<ListKind, string>();
   for (const kind of listKinds) {
@@ -93,7 +98,7 @@ export function streamListener({ session, view, wishes, notify, id, end }: Strea
       );
   }
   const send = (message: RpcNotification) => notify(tagged(message, id));
-  return { session, view, wants: wishes.wants, uris: new Map(), known, send, end };
+  return { session, view, caller, wants: wishes.wants, uris: new Map(), known, send, end };
 }
 
 /** The first message of a stream: what of its filter is honoured. */

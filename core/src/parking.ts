@@ -128,14 +128,14 @@ export class ParkedCall implements CallRelay {
 
   /** A client that has been asked already cannot be told that its server has taken the question back: its answer is dropped. */
   ask(request: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
-    const refusal = withdrawn?.aborted === true ? takenBack : refuseAsk(this.#exchange.caller, request);
+    const refusal = withdrawn?.aborted === true ? takenBack(withdrawn) : refuseAsk(this.#exchange.caller, request);
     if (refusal !== undefined) return Promise.resolve(refusal);
     this.#asked += 1;
     const key = `${request.method.split('/')[0]}_${this.#asked}`;
     this.#askSoon();
     const answer = new Promise<RpcResponse>((resolve) => this.#questions.set(key, { request, resolve }));
     if (withdrawn === undefined) return answer;
-    const takeBack = () => this.#settle(key, takenBack);
+    const takeBack = () => this.#settle(key, takenBack(withdrawn));
     withdrawn.addEventListener('abort', takeBack);
     return answer.finally(() => withdrawn.removeEventListener('abort', takeBack));
   }

@@ -112,6 +112,7 @@ export class Peer {
       this.#calls.delete(call.id);
       call.fail(failure);
     }
+    this.#questions.end(failure.message);
   }
 
   #receive(message: unknown, origin: RequestId | undefined): void {

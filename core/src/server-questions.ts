@@ -5,15 +5,17 @@ import type { RequestId, RpcNotification, RpcRequest, RpcResponse } from './prot
 /** The questions of one server on one connection. */
 export class ServerQuestions {
   readonly #open = new Map<RequestId, AbortController>();
+  #ended = false;
 
   /**
    * Has a question answered; resolves with the response to send, an error response where `answer` fails. Undefined: the server has taken
-   * its question back, which `answer` learns by its signal, and gets none.
+   * its question back, which `answer` learns by its signal, or has gone, and gets none.
    */
   async ask(
     request: RpcRequest,
     answer: (withdrawn: AbortSignal) => Promise<RpcResponse>,
   ): Promise<RpcResponse | undefined> {
+    if (this.#ended) return undefined;
     const question = new AbortController();
     this.#open.set(request.id, question);
     let response: RpcResponse;
@@ -35,15 +37,23 @@ export class ServerQuestions {
     this.#open.delete(id);
     question?.abort(typeof reason === 'string' ? reason : 'the server does not ask any more');
   }
+
+  /** The server has gone: what it has asked is taken back, and it asks nothing any more. */
+  end(reason: string): void {
+    this.#ended = true;
+    const open = [...this.#open.values()];
+    this.#open.clear();
+    for (const question of open) question.abort(reason);
+  }
 }
 
-/** What becomes of a question that was taken back. Nobody reads it: its server waits for no answer. */
-export const takenBack: RpcResponse = {
-  jsonrpc: '2.0',
-  error: { code: rpcCode.internalError, message: 'the server has taken its question back' },
-};
+/** What becomes of a question that was taken back. Read only by a server whose call was given up: it has not taken it back itself. */
+export function takenBack(withdrawn: AbortSignal): RpcResponse {
+  const message = `the question was taken back: ${reasonOf(withdrawn)}`;
+  return { jsonrpc: '2.0', error: { code: rpcCode.internalError, message } };
+}
 
-/** Why a question was taken back, in the server's words. */
+/** Why a question was taken back, in the words of the server or of what ended its call. */
 export function reasonOf({ reason }: AbortSignal): string {
   return reason instanceof Error ? reason.message : String(reason);
 }

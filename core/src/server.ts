@@ -17,6 +17,8 @@ import type { RpcNotification } from './protocol/messages.ts';
 import { answerAsProxy } from './proxy-answer.ts';
 import { listKinds, listMethods } from './protocol/methods.ts';
 import type { ListKind } from './protocol/methods.ts';
+import { Rewatching } from './rewatching.ts';
+import type { Watch } from './rewatching.ts';
 import type { ServerLimits } from './server-limits.ts';
 import type { Session } from './session.ts';
 import { CallFailure } from './upstream-call.ts';
@@ -31,6 +33,8 @@ export interface ServerEvents {
   notification(server: Server, lease: Lease | undefined, message: RpcNotification): void;
   /** New era: the resources of a server that anybody wants to hear of. */
   watched(server: Server): readonly string[];
+  /** Old era: what is watched at a server, and none of its connections tells of; by the id of the lease that should. */
+  missing(server: Server): ReadonlyMap<string, readonly Watch[]>;
   log(server: Server, level: 'debug' | 'info' | 'warn' | 'error', message: string): void;
 }
 
@@ -68,6 +72,11 @@ export class Server implements LeaseOwner {
   #catalogue: Catalogue;
   readonly #notices = new ChangeNotices({
     watched: () => this.#events.watched(this),
+    warn: (what) => this.warn(`server "${this.name}" ${what}`),
+  });
+  readonly #rewatching = new Rewatching({
+    missing: () => (this.era === 'old' ? this.#events.missing(this) : new Map()),
+    ready: () => this.state === 'ready',
     warn: (what) => this.warn(`server "${this.name}" ${what}`),
   });
   readonly #variants = new Variants((connection) => this.#variantOf(connection));
@@ -134,6 +143,7 @@ export class Server implements LeaseOwner {
     this.state = 'stopped';
     this.#arrival.known();
     this.#variants.stop();
+    this.#rewatching.stop();
     this.#live?.stop();
     await Promise.allSettled([this.#live?.connection.close(), this.leases.closeAll()]);
   }
@@ -197,6 +207,7 @@ export class Server implements LeaseOwner {
     this.#downtime.over();
     this.#arrival.up();
     this.#events.changed(this, new Set(listKinds));
+    this.#rewatching.up();
     return await closed.promise;
   }
 
@@ -272,13 +283,16 @@ export class Server implements LeaseOwner {
   }
 
   /** A lease's connection has gone, and with it what it listed for its grant. */
-  closed(lease: Lease): void {
+  closed(lease: Lease, lost: boolean): void {
+    if (lost) this.#rewatching.lost(lease.key.id);
+    else this.#rewatching.forget(lease.key.id);
     if (this.#variants.closed(lease)) this.#events.changed(this, new Set(listKinds));
   }
 
   /** A connection with a process of its own tells of changes that the catalogue's never hears of. */
-  opened(connection: Connection): void {
+  opened({ key, connection }: Lease): void {
     if (connection.separate === true) this.#notices.opened(connection);
+    this.#rewatching.opened(key.id);
   }
 
   warn(message: string): void {

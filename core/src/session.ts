@@ -111,7 +111,7 @@ export class Session implements Caller {
     reply?: QuestionStream,
     withdrawn?: AbortSignal,
   ): Promise<RpcResponse> {
-    if (withdrawn?.aborted === true) return Promise.resolve(takenBack);
+    if (withdrawn?.aborted === true) return Promise.resolve(takenBack(withdrawn));
     this.#lastAsked += 1;
     const id = this.#lastAsked;
     const message: RpcRequest = { jsonrpc: '2.0', id, method };
@@ -128,7 +128,7 @@ export class Session implements Caller {
         });
     });
     if (withdrawn === undefined) return answer;
-    const takeBack = () => this.#takeBack(id, reasonOf(withdrawn));
+    const takeBack = () => this.#takeBack(id, withdrawn);
     withdrawn.addEventListener('abort', takeBack);
     return answer.finally(() => withdrawn.removeEventListener('abort', takeBack));
   }
@@ -141,11 +141,17 @@ export class Session implements Caller {
     question?.resolve(response);
   }
 
-  /** A request has been taken back: what the client was asked on its stream needs no answer. */
+  /**
+   * A request has been taken back: what the client was asked on its stream needs no answer. It is told so outside of any request: the
+   * stream is over, and a client that cancels does not know which questions came of what it has cancelled.
+   */
   withdraw(reply: QuestionStream): void {
     const error = { code: rpcCode.internalError, message: 'the request was taken back' };
-    for (const [id, question] of [...this.#asked])
-      if (question.reply === reply) this.deliver({ jsonrpc: '2.0', id, error });
+    for (const [id, question] of [...this.#asked]) {
+      if (question.reply !== reply) continue;
+      this.deliver({ jsonrpc: '2.0', id, error });
+      this.send(cancelled(id, error.message));
+    }
   }
 
   /** A request has been answered, and its stream is over: what is still asked there is the session's own matter. */
@@ -169,12 +175,12 @@ export class Session implements Caller {
     if (!unwanted) this.send(message);
   }
 
-  /** A question has been taken back by its server: the client is told where it was asked. */
-  #takeBack(id: RequestId, reason: string): void {
+  /** A question has been taken back, or its call has ended: the client is told where it was asked. */
+  #takeBack(id: RequestId, withdrawn: AbortSignal): void {
     const question = this.#asked.get(id);
     if (question === undefined) return;
-    this.deliver({ ...takenBack, id });
-    const message = { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId: id, reason } } as const;
+    this.deliver({ ...takenBack(withdrawn), id });
+    const message = cancelled(id, reasonOf(withdrawn));
     if (question.reply === undefined) this.send(message);
     else question.reply.notify(message);
   }
@@ -188,4 +194,9 @@ export class Session implements Caller {
     this.#over = true;
     this.ended.abort();
   }
+}
+
+/** Tells a client that nobody waits for its answer to something that it was asked. */
+function cancelled(requestId: RequestId, reason: string): RpcNotification {
+  return { jsonrpc: '2.0', method: 'notifications/cancelled', params: { requestId, reason } };
 }

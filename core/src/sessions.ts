@@ -160,6 +160,8 @@ export class Sessions {
     this.byId.delete(session.id);
     this.#stateless.delete(session);
     this.#parts.listeners.end(session);
+    // Whoever leaves is told nothing any more.
+    session.outlet = undefined;
     for (const exchange of this.#open.get(session)?.all() ?? []) exchange.cancel(reason);
     this.#open.delete(session);
     session.end();

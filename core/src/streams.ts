@@ -47,7 +47,7 @@ export class Streams {
       exchange.answer(Answer.result({ resultType: 'complete', _meta: meta }));
     };
     const notify = (message: RpcNotification) => early.keep(message) || exchange.notify(message);
-    const ear = streamListener({ session, view, wishes, notify, id: request.id, end });
+    const ear = streamListener({ session, view, caller, wishes, notify, id: request.id, end });
     listeners.add(ear);
     // Before anything is waited for: whoever leaves while a server is being opened would never be forgotten.
     signal.addEventListener('abort', end);

@@ -5,6 +5,7 @@ import type { Listener, Listeners } from './listeners.ts';
 import { Answer } from './protocol/answer.ts';
 import { rpcCode } from './protocol/messages.ts';
 import { unknownResource } from './resource-routes.ts';
+import type { Watch } from './rewatching.ts';
 import type { ResourceRoutes } from './resource-routes.ts';
 import type { Server } from './server.ts';
 import type { Servers } from './servers.ts';
@@ -24,6 +25,8 @@ export interface SubscriptionParts {
 /** Begins and ends subscriptions. A URI is remembered with the server that it was found at, and no other server is told of it. */
 export class Subscriptions {
   readonly #parts: SubscriptionParts;
+  /** Subscriptions whose server has not answered yet: they wait for it themselves, and end when it goes. */
+  readonly #beginning = new Set<{ readonly uri: string; readonly subscriber: SubscribedUris }>();
 
   constructor(parts: SubscriptionParts) {
     this.#parts = parts;
@@ -106,6 +109,8 @@ export class Subscriptions {
   ): Promise<Answer | undefined> {
     // Noted before the server is asked: it may tell of a change together with its answer.
     subscriber.set(uri, server.name);
+    const beginning = { uri, subscriber };
+    this.#beginning.add(beginning);
     try {
       const lease = await server.lease(session, caller);
       if (!subscriber.has(uri)) return undefined;
@@ -119,12 +124,49 @@ export class Subscriptions {
     } catch (failure) {
       subscriber.delete(uri);
       return failureAnswer(failure, server.name);
+    } finally {
+      this.#beginning.delete(beginning);
     }
   }
 
   /** The resources of a server that anybody wants to hear of. */
   watchedAt(server: Server): string[] {
     return [...(this.#watchedAt([server]).get(server) ?? [])];
+  }
+
+  /** What is watched at an old-era server, and none of its connections tells of; by the id of the lease that should. */
+  missingAt(server: Server): Map<string, Watch[]> {
+    const missing = new Map<string, Watch[]>();
+    for (const ear of this.#parts.listeners.all()) {
+      const { session, caller, uris } = ear;
+      for (const [uri, name] of uris) {
+        if (this.#parts.servers.find(name, session.grant) !== server || this.#begins(uri, uris)) continue;
+        const id = server.leases.idFor(session, caller);
+        if (server.leases.tells(id, uri)) continue;
+        const watch = this.#watchOf(ear, server, uri);
+        if (missing.get(id)?.push(watch) === undefined) missing.set(id, [watch]);
+      }
+    }
+    return missing;
+  }
+
+  #begins(uri: string, subscriber: SubscribedUris): boolean {
+    for (const each of this.#beginning) if (each.uri === uri && each.subscriber === subscriber) return true;
+    return false;
+  }
+
+  #watchOf(ear: Listener, server: Server, uri: string): Watch {
+    const { session, caller, view, uris } = ear;
+    return {
+      uri,
+      subscriber: uris,
+      caller,
+      lease: () => server.lease(session, caller),
+      changed: () => {
+        if (view.mayUse(server, uri))
+          ear.send({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } });
+      },
+    };
   }
 
   /** Tells each new-era server which of its resources anybody wants to hear of. */

@@ -1,6 +1,7 @@
 // One request under way towards a server: what is asked, who asks, how its side messages travel back, and its end. No routing here.
 import { hasBrand } from './errors.ts';
 import { InFlight } from './in-flight.ts';
+import { linkAbort } from './linked-abort.ts';
 import type { Answer } from './protocol/answer.ts';
 import type {
   Capabilities,
@@ -97,6 +98,8 @@ export class UpstreamCall {
   readonly #timeout: number;
   readonly #hardDeadline: number;
   #questions = 0;
+  /** Made with the first question: aborted when the call ends without an answer. */
+  #failed: AbortController | undefined;
   #deadline: number;
   #resolve!: (answer: Answer) => void;
   #reject!: (error: CallFailure) => void;
@@ -141,6 +144,8 @@ export class UpstreamCall {
   fail(failure: CallFailure): void {
     if (this.#done) return;
     this.#end();
+    // Before its own end: the client is told on the stream that it was asked on.
+    this.#failed?.abort(failure.message);
     this.#reject(failure);
   }
 
@@ -168,16 +173,20 @@ export class UpstreamCall {
 
   /**
    * Old era: a request of the server that belongs to this call. The time the client takes does not count against the call. Abort
-   * `withdrawn`, with the server's reason, when the server takes the request back.
+   * `withdrawn`, with the server's reason, when the server takes the request back. A call that ends without an answer takes back what
+   * was asked for it; what one that was answered has left open is asked on.
    */
   async ask(message: RpcRequest, withdrawn?: AbortSignal): Promise<RpcResponse> {
-    if (this.#relay === undefined)
+    if (this.#relay === undefined || this.#done)
       throw new CallFailure('invalid', `nobody can be asked ${message.method} for this call`);
     this.#questions += 1;
     this.#deadline = Number.POSITIVE_INFINITY;
+    this.#failed ??= new AbortController();
+    const takenBack = linkAbort(withdrawn === undefined ? [this.#failed.signal] : [this.#failed.signal, withdrawn]);
     try {
-      return await this.#relay.ask(message, withdrawn);
+      return await this.#relay.ask(message, takenBack.signal);
     } finally {
+      takenBack.release();
       this.#questions -= 1;
       if (this.#questions === 0) this.#deadline = performance.now() + this.#timeout;
     }

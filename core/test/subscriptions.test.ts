@@ -1,6 +1,6 @@
 // Subscriptions to resources: at the server that has them and no other, given back by whoever leaves, refused where the server refuses.
 import test from 'ava';
-import { Answer } from '../src/index.ts';
+import { Answer, CallFailure } from '../src/index.ts';
 import type { BoardApi } from '../src/index.ts';
 import { HandServer, ready, startHost, TestClient, until } from './support.ts';
 
@@ -202,3 +202,129 @@ test('a connection with a process of its own is told what is watched when it is 
   await client.request('resources/unsubscribe', { uri: 'x://one' });
   t.deepEqual(server.filters, [{}, {}]);
 });
+
+const updated = (uri: string) =>
+  ({ jsonrpc: '2.0', method: 'notifications/resources/updated', params: { uri } }) as const;
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+for (const [way, restart] of Object.entries({
+  'lost and opened again': async (board, server) => {
+    server.events[0]?.closed(new Error('it fell over'));
+    await until(() => board.servers()[0]?.state === 'failed');
+  },
+  'stopped and started again': async (board) => {
+    await board.stopServer('s');
+    board.startServer('s');
+  },
+} satisfies Record<string, (board: BoardApi, server: HandServer) => unknown>))
+  test(`an old-era server whose shared connection is ${way} is asked again for what is watched, once`, async (t) => {
+    const server = new HandServer({ name: 's', isolation: 'shared', lists: listing('x://one', 'x://two', 'x://left') });
+    const board = await start(t, [server]);
+    const [alice, bob] = [await TestClient.old(board), await TestClient.old(board)];
+    for (const client of [alice, bob]) await client.request('resources/subscribe', { uri: 'x://one' });
+    await alice.request('resources/subscribe', { uri: 'x://left' });
+    const stream = (await TestClient.new(board)).listen({ resourceSubscriptions: ['x://two'] });
+    await until(() => stream.heard.length > 0);
+    server.calls.length = 0;
+    await restart(board, server);
+    await alice.request('resources/unsubscribe', { uri: 'x://left' });
+    await until(() => server.uris('resources/subscribe').length === 2);
+    t.deepEqual(server.uris('resources/subscribe'), ['x://one', 'x://two']);
+    // What has changed meanwhile nobody knows.
+    await until(() => bob.heard.length > 0 && stream.heard.length > 1);
+    t.deepEqual([alice.heard, bob.heard, stream.heard.length], [[updated('x://one')], [updated('x://one')], 2]);
+    for (const uri of ['x://one', 'x://two', 'x://left']) server.events.at(-1)?.notification(updated(uri));
+    t.deepEqual([alice.heard.length, bob.heard.length, stream.heard.length], [2, 2, 3]);
+    t.like(stream.heard[2], { params: { uri: 'x://two' } });
+    await board.close(alice.session, 'done');
+    t.deepEqual(server.uris('resources/unsubscribe'), []);
+    await board.close(bob.session, 'done');
+    stream.leave();
+    t.deepEqual(server.uris('resources/unsubscribe'), ['x://one', 'x://two']);
+    t.is(server.events.length, 2);
+  });
+
+for (const isolation of ['task', 'session'] as const)
+  for (const era of ['old', 'new'] as const)
+    test(`${isolation}, ${era} era: a connection of its own is brought back while somebody watches there, and no longer`, async (t) => {
+      const server = new HandServer({ name: 's', isolation, lists: listing('x://one') });
+      const board = await start(t, [server]);
+      const client = await TestClient[era](board);
+      const stream = era === 'new' ? client.listen({ resourceSubscriptions: ['x://one'] }) : undefined;
+      if (era === 'old') await client.request('resources/subscribe', { uri: 'x://one' });
+      else await until(() => (stream?.heard.length ?? 0) > 0);
+      const heard = () =>
+        (stream ?? client).heard.filter((each) => 'method' in each && each.method.endsWith('/updated'));
+      t.is(server.events.length, 2);
+      server.events[1]?.closed(new Error('it fell over'));
+      await until(() => heard().length === 1);
+      t.is(server.events.length, 3);
+      t.deepEqual(server.uris('resources/subscribe'), ['x://one', 'x://one']);
+      server.events[2]?.notification(updated('x://one'));
+      t.is(heard().length, 2);
+      // A call does not wait for the next attempt, and brings back what is watched.
+      server.events[2]?.closed(new Error('it fell over'));
+      await client.request('resources/read', { uri: 'x://one' });
+      await until(() => heard().length === 3, 400);
+      await pause(700);
+      t.is(server.events.length, 4);
+      t.is(server.uris('resources/subscribe').length, 3);
+      stream?.leave();
+      if (era === 'old') await client.request('resources/unsubscribe', { uri: 'x://one' });
+      t.is(server.uris('resources/unsubscribe').length, 1);
+      server.events[3]?.closed(new Error('it fell over'));
+      await pause(700);
+      t.is(server.events.length, 4);
+    });
+
+test('a connection that cannot be opened again is tried less and less often; what a server refuses then stays watched', async (t) => {
+  const server = new HandServer({ name: 's', lists: listing('x://one') });
+  const { host, board, lines } = await startHost([server.plugin]);
+  t.teardown(() => host.stop());
+  await ready(board);
+  const client = await TestClient.old(board);
+  await client.request('resources/subscribe', { uri: 'x://one' });
+  const tried: number[] = [];
+  server.opening = () => {
+    tried.push(Date.now());
+    return tried.length < 3 ? Promise.reject(new Error('no memory')) : Promise.resolve();
+  };
+  server.answer = () => Answer.error(-32600, 'not now');
+  server.events[1]?.closed(new Error('it fell over'));
+  await until(() => server.events.length === 3 && server.uris('resources/subscribe').length === 2);
+  const [first = 0, second = 0, third = 0] = tried;
+  t.true(second - first > 400 && third - second > 900, String(tried.map((each) => each - first)));
+  await until(() =>
+    lines.some((line) => line.includes('"s" tells no more of 1 resources that are watched: x://one: not now')),
+  );
+  t.is(lines.filter((line) => line.includes('"s" cannot be asked to tell again')).length, 1);
+  t.deepEqual(client.heard, []);
+  server.answer = () => Answer.result({});
+  server.events[2]?.closed(new Error('it fell over'));
+  await until(() => client.heard.length === 1);
+});
+
+for (const isolation of ['shared', 'task'] as const)
+  test(`${isolation}: a server that dies of being asked is asked a few times and then left alone`, async (t) => {
+    const server = new HandServer({ name: 's', isolation, lists: listing('x://one', 'x://fatal') });
+    const board = await start(t, [server]);
+    const client = await TestClient.old(board);
+    await client.request('resources/subscribe', { uri: 'x://fatal' });
+    server.answer = (call) => {
+      if (call.method !== 'resources/subscribe') return Answer.result({ contents: [] });
+      const { events } = server;
+      setImmediate(() => {
+        call.fail(new CallFailure('gone', 'it died of it'));
+        events.at(-1)?.closed(new Error('it died of it'));
+      });
+      return undefined;
+    };
+    server.events.at(-1)?.closed(new Error('it fell over'));
+    const asked = () => server.uris('resources/subscribe').length - 1;
+    await until(() => asked() === 3);
+    await pause(3500);
+    t.is(asked(), 3);
+    await until(() => board.servers()[0]?.state === 'ready');
+    t.deepEqual((await client.request('resources/read', { uri: 'x://one' })).response.result, { contents: [] });
+    t.is(asked(), 3);
+  });

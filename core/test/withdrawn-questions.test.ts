@@ -1,8 +1,8 @@
-// Questions that a server takes back: told to the client that was asked, where it can be told; late answers go nowhere.
+// Questions that a server takes back, or that end with it or with their call: told to the client that was asked, where it can be told; late answers go nowhere.
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { definePlugin, mcpServer } from '../src/index.ts';
-import type { JsonObject, RequestId, RpcMessage, RpcResponse } from '../src/index.ts';
+import type { JsonObject, OpenRequestHandle, RequestId, RpcMessage, RpcResponse } from '../src/index.ts';
 import { startHost, TestClient, until } from './support.ts';
 import type { Exchanged } from './support.ts';
 
@@ -11,6 +11,8 @@ class RawServer {
   /** What it was told, by connection, the newest last: calls of its tool, answers to its questions, notifications. */
   readonly heard: RpcMessage[] = [];
   #send: (message: JsonObject) => void = () => {};
+  /** Ends its newest connection, as a server that dies. */
+  die: () => void = () => {};
 
   readonly plugin = definePlugin({
     id: 'raw',
@@ -55,6 +57,7 @@ class RawServer {
   readonly #connect = async (transport: {
     onmessage?: (message: never) => void;
     send(message: unknown): Promise<void>;
+    close(): Promise<void>;
   }): Promise<void> => {
     const send = (message: JsonObject) => void transport.send(message);
     transport.onmessage = (message: { id?: RequestId; method?: string }) => {
@@ -70,6 +73,7 @@ class RawServer {
       if (results[method] !== undefined) send({ jsonrpc: '2.0', id, result: results[method] });
       else {
         this.#send = send;
+        this.die = () => void transport.close();
         this.heard.push(message as RpcMessage);
       }
     };
@@ -81,9 +85,9 @@ const call = (client: TestClient, more: JsonObject = {}): Promise<Exchanged> =>
 
 const elicitation = { elicitation: {} };
 
-async function start(t: ExecutionContext) {
+async function start(t: ExecutionContext, config: JsonObject = {}) {
   const server = new RawServer();
-  const { host, board, lines } = await startHost([server.plugin]);
+  const { host, board, lines } = await startHost([server.plugin], config);
   t.teardown(() => host.stop());
   await until(() => board.servers()[0]?.state === 'ready');
   return { server, board, faults: () => lines.filter((line) => /^(?:error|warn)/.test(line)) };
@@ -96,7 +100,7 @@ async function silentClient(board: Awaited<ReturnType<typeof start>>['board']) {
   const answers: RpcResponse[] = [];
   const own: RpcMessage[] = [];
   client.session.outlet = (message) => void own.push(message);
-  const begin = (id: RequestId) =>
+  const begin = (id: RequestId): OpenRequestHandle =>
     board.handle(
       client.session,
       { jsonrpc: '2.0', id, method: 'tools/call', params: { name: 'raw_one', arguments: {} } },
@@ -112,7 +116,7 @@ async function silentClient(board: Awaited<ReturnType<typeof start>>['board']) {
     messages.flatMap((each) =>
       'method' in each && each.method === 'elicitation/create' && 'id' in each ? each.id : [],
     );
-  return { begin, answer, asked, told, answers, own };
+  return { session: client.session, begin, answer, asked, told, answers, own };
 }
 
 test('the client is told under its own id and on the stream where it was asked, and its late answer goes nowhere', async (t) => {
@@ -171,11 +175,83 @@ test('a question that outlives its call, or never had one, is taken back outside
   t.deepEqual(server.answers, []);
 });
 
+/** What a client is told of a question that nobody waits for any more. */
+const taken = (requestId: unknown, reason: string) => ({
+  jsonrpc: '2.0',
+  method: 'notifications/cancelled',
+  params: { requestId, reason },
+});
+
+test('what a server has asked is taken back when it dies, on the call’s stream and outside of any', async (t) => {
+  const { server, board } = await start(t);
+  const client = await silentClient(board);
+  client.begin('first');
+  await until(() => server.calls.length === 1);
+  server.ask(1);
+  await until(() => client.told.length === 1);
+  server.finish('done');
+  await until(() => client.answers.length === 1);
+  server.ask(2);
+  await until(() => client.own.length === 1);
+  client.begin('second');
+  await until(() => server.calls.length === 2);
+  server.ask(3);
+  await until(() => client.told.length === 2);
+  server.die();
+  await until(() => client.answers.length === 2);
+  const why = client.answers[1]?.error?.message ?? '';
+  t.regex(why, /^server "raw" stopped while it was answering/);
+  const [first, third] = client.asked(client.told);
+  t.deepEqual(client.told.slice(2), [taken(third, why)] as unknown as RpcMessage[]);
+  const [second] = client.asked(client.own);
+  t.deepEqual(client.own.slice(1), [taken(first, why), taken(second, why)] as unknown as RpcMessage[]);
+  for (const id of [first, second, third]) client.answer(id);
+  await new Promise(setImmediate);
+  t.deepEqual(server.answers, []);
+});
+
+test('a call that ends at the hard time limit takes its question back, and the server hears that it did', async (t) => {
+  const { server, board } = await start(t, { limits: { callTimeout: 200, maxCallTimeout: 200 } });
+  const client = await silentClient(board);
+  client.begin('call');
+  await until(() => server.calls.length === 1);
+  server.ask('q');
+  await until(() => client.answers.length === 1);
+  const why = 'no answer to tools/call within the time limit (the hard limit)';
+  const [id] = client.asked(client.told);
+  t.deepEqual(client.told.slice(1), [taken(id, why)] as unknown as RpcMessage[]);
+  client.answer(id);
+  await until(() => server.answers.length > 0);
+  t.like(server.answers, [{ id: 'q', error: { message: `the question was taken back: ${why}` } }]);
+  t.is(server.answers.length, 1);
+});
+
+test('a call that the client cancels takes its question back outside of it; a client that leaves is told nothing', async (t) => {
+  const { server, board, faults } = await start(t);
+  for (const way of ['cancel', 'leave']) {
+    const client = await silentClient(board);
+    const request = client.begin('call');
+    const calls = server.calls.length + 1;
+    await until(() => server.calls.length === calls);
+    server.ask(way);
+    await until(() => client.told.length === 1);
+    const [id] = client.asked(client.told);
+    if (way === 'cancel') request.cancel('enough');
+    else await board.close(client.session, 'left');
+    t.deepEqual(
+      client.own,
+      way === 'leave' ? [] : ([taken(id, 'the request was taken back')] as unknown as RpcMessage[]),
+    );
+    t.is(client.told.length, 1, 'something is sent on a stream that is over');
+    client.answer(id);
+  }
+  await until(() => server.answers.some((each) => 'id' in each && each.id === 'cancel'));
+  t.is(server.answers.filter((each) => 'id' in each && each.id === 'cancel').length, 1);
+  t.deepEqual(faults(), []);
+});
+
 test('the time limit of a call runs again when its question was taken back', async (t) => {
-  const server = new RawServer();
-  const { host, board } = await startHost([server.plugin], { limits: { callTimeout: 200 } });
-  t.teardown(() => host.stop());
-  await until(() => board.servers()[0]?.state === 'ready');
+  const { server, board } = await start(t, { limits: { callTimeout: 200 } });
   const client = await silentClient(board);
   client.begin('call');
   await until(() => server.calls.length === 1);

@@ -8,7 +8,7 @@ import { httpUpstream } from './support/http-upstream.ts';
 import { rawClient } from './support/raw-http.ts';
 import type { HttpReply, RawClient } from './support/raw-http.ts';
 import { StdioProxy } from './support/raw-stdio.ts';
-import { clientFor, folderFor, proxyFor, scripted } from './support/stand.ts';
+import { clientFor, everything, folderFor, proxyFor, scripted } from './support/stand.ts';
 
 const eras = ['old', 'new'] as const;
 const megabyte = 1024 * 1024;
@@ -48,6 +48,29 @@ for (const isolation of ['shared', 'task', 'session'] as const) {
       t.true((await client.toolNames()).includes('frail_echo'));
       t.is(Number(await client.call('other_pid')), others, 'the other server goes on');
     }
+    t.is(await proxy.stop(), 0);
+  });
+}
+
+for (const isolation of ['shared', 'session'] as const) {
+  test(`a killed server, isolation ${isolation}: what clients watch there is watched at its next process, without a call of theirs`, async (t) => {
+    const proxy = await proxyFor(t, { mcpServers: { e: { ...everything, isolation } } });
+    await proxy.ready();
+    const uri = 'demo://resource/dynamic/text/1';
+    const clients = [await clientFor(t, 'v1', { url: proxy.url }), await clientFor(t, 'v2 new', { url: proxy.url })];
+    for (const client of clients) await client.watch([uri]);
+    const before = descendantsOf(proxy.pid);
+    for (const pid of before) process.kill(pid, 'SIGKILL');
+    for (const { heard } of clients)
+      await until('it is told that much may have changed', () => heard.updated.length > 0);
+    t.false(before.some(isAlive));
+    const told = clients.map(({ heard }) => heard.updated.length);
+    // It tells of changes from this call on, of what it was asked for.
+    for (const client of isolation === 'shared' ? clients.slice(0, 1) : clients)
+      await client.call('e_toggle-subscriber-updates');
+    for (const [index, { heard }] of clients.entries())
+      await until('the next process tells of a change', () => heard.updated.length > (told[index] ?? 0));
+    t.deepEqual(new Set(clients.flatMap(({ heard }) => heard.updated)), new Set([uri]));
     t.is(await proxy.stop(), 0);
   });
 }

@@ -135,6 +135,20 @@ test('HTTP: a question of no call is taken back on the standing stream', async (
   t.deepEqual(told.notifications, []);
 });
 
+test('HTTP: a question is taken back when its connection ends', async (t) => {
+  const server = await Scripted.start(t);
+  server.get = (_request, response) => void events(response);
+  const harness = await Harness.start(t, { servers: { s: { url: server.url } } });
+  const { connection, told } = await harness.connect('s');
+  told.answer = () => new Promise(() => {});
+  await until('the standing stream', () => server.gets.length === 1);
+  server.gets[0]!.response.write(event(question));
+  await until('the question', () => told.requests.length === 1);
+  await connection.close();
+  t.true(told.withdrawn[0]?.aborted);
+  t.is(told.withdrawn[0]?.reason, 'server "s" was stopped');
+});
+
 test('messages that nest without end: reported, and what follows is read', async (t) => {
   const server = await Scripted.start(t);
   server.get = (_request, response) => void events(response);

@@ -72,11 +72,12 @@ export class Inbox {
     this.#warnings.warn(text);
   }
 
-  /** Fails all calls, and says nothing any more. False when it was ended before. */
+  /** Fails all calls, takes back what the server has asked, and says nothing any more. False when it was ended before. */
   end(failure: CallFailure): boolean {
     if (this.#ended !== undefined) return false;
     this.#ended = failure;
     for (const call of this.#calls.all()) this.fail(call, failure);
+    this.#questions.end(failure.message);
     this.#warnings.end();
     return true;
   }
