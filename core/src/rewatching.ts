@@ -60,7 +60,10 @@ export class Rewatching {
 
   /** A caller's connection was lost: it is opened again if somebody watches there, whether anybody calls or not. */
   lost(id: string): void {
-    if (!this.#init.missing().has(id)) return;
+    if (!this.#init.missing().has(id)) {
+      this.forget(id);
+      return;
+    }
     const place = this.#placeOf(id);
     if (Date.now() - place.asked > backoff.healthyAfter) place.attempts = 0;
     this.#later(id, place);
