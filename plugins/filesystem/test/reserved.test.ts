@@ -172,7 +172,7 @@ test('a root that holds them is warned about at the start: which, where, and wha
   const warned = (root: string) =>
     new Promise<string>((resolve, reject) => {
       register({ root }, project, resolve, reserved).catch(reject);
-      setTimeout(() => resolve('nothing'), 2000).unref();
+      setTimeout(() => resolve('nothing'), 2000);
     });
   const message = await warned('.');
   t.true(message.startsWith('option root: ') && message.includes(project), message);
