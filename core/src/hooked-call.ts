@@ -65,8 +65,9 @@ export class HookedCall {
 
   #show(answer: Answer): Answer | Promise<Answer> {
     const { onToolResult } = this.#parts.hooks;
-    if (!onToolResult.used || answer.failed) return this.#over(answer);
+    // What a server has sent may turn out to be no JSON wherever it is looked at, also for the account.
     try {
+      if (!onToolResult.used || answer.failed) return this.#over(answer);
       const shown = answer.message.result;
       if (!isToolResult(shown)) return this.#over(answer);
       // Frozen, so that the same object is the same result, whose bytes need not be written again.

@@ -1,9 +1,10 @@
 // The laws of hooks: taps run one after the other in the order of their steps, whether they answer at once or later.
 import test from 'ava';
 import fc from 'fast-check';
-import { Denied, definePlugin } from '../src/index.ts';
+import { Answer, Denied, definePlugin } from '../src/index.ts';
 import type { Plugin, ToolResult } from '../src/index.ts';
-import { echoServer, ready, startHost, TestClient } from './support.ts';
+import { findResponseId } from '../src/protocol/response-place.ts';
+import { echoServer, HandServer, ready, startHost, TestClient, until } from './support.ts';
 
 const steps = ['guard', 'early', 'normal', 'late', 'last'] as const;
 
@@ -108,4 +109,26 @@ test('a hook that does not exist is refused by name when a plugin taps it', asyn
   });
   const error = await t.throwsAsync(startHost([wrong]));
   t.regex(error?.message ?? '', /plugin "wrong".*there is no hook "onToolCall" \(there are: onAuthenticate, /s);
+});
+
+test('an answer that looks like JSON and is none is accounted for as a failure', async (t) => {
+  const bytes = Buffer.from('{"jsonrpc":"2.0","id":7,"result":{"content":[],"isError":nonsense}}');
+  const place = findResponseId(bytes);
+  if (place === undefined) throw new Error('it is not passed on as bytes');
+  const tools = [{ name: 'one', inputSchema: { type: 'object' } }];
+  const server = new HandServer({ name: 'bad', lists: { 'tools/list': { tools } } });
+  server.answer = () => Answer.relayed(bytes, place);
+  const outcomes: string[] = [];
+  const audit = definePlugin({
+    id: 'audit',
+    apiVersion: 1,
+    apply: ({ hooks }) => hooks.on('onCallSettled', ({ outcome }) => void outcomes.push(outcome)),
+  });
+  const { host, board } = await startHost([server.plugin, audit]);
+  t.teardown(() => host.stop());
+  await ready(board);
+  const client = await TestClient.old(board);
+  t.truthy((await client.request('tools/call', { name: 'bad_one', arguments: {} })).response.error);
+  await until(() => outcomes.length === 1);
+  t.deepEqual(outcomes, ['failed']);
 });

@@ -136,6 +136,15 @@ test('.mcp.json: entries in our format, references instead of secrets, and what 
   for (const secret of secrets) t.false(json.stdout.includes(secret), secret);
 });
 
+test('a value in which addresses would be looked for without end is kept whole, and is not printed', async (t) => {
+  const HOSTS = `${'x://u:'.repeat(30_000)}long-word@h`;
+  const { run: imports } = await stand(t, { '.mcp.json': { mcpServers: { db: { command: 'x', env: { HOSTS } } } } });
+  const { code, stdout, stderr } = await imports('.mcp.json');
+  t.is(code, 0, stderr);
+  t.false((stdout + stderr).includes('long-word'));
+  t.deepEqual(parse(stdout), { mcpServers: { db: { command: 'x', env: { HOSTS: '${env:HOSTS_ADDRESS}' } } } });
+});
+
 test('passwords in addresses become references wherever an address stands', async (t) => {
   const words = [
     'pw123456',

@@ -119,6 +119,21 @@ async function silentClient(board: Awaited<ReturnType<typeof start>>['board']) {
   return { session: client.session, begin, answer, asked, told, answers, own };
 }
 
+/** What a client is told of a question that nobody waits for any more. */
+const taken = (requestId: unknown, reason: string) => ({
+  jsonrpc: '2.0',
+  method: 'notifications/cancelled',
+  params: { requestId, reason },
+});
+
+/** A call of the client, and a question of its server while it runs. */
+async function askDuringCall(server: RawServer, client: Awaited<ReturnType<typeof silentClient>>, question: RequestId) {
+  client.begin('call');
+  await until(() => server.calls.length === 1);
+  server.ask(question);
+  await until(() => client.told.length === 1);
+}
+
 test('the client is told under its own id and on the stream where it was asked, and its late answer goes nowhere', async (t) => {
   const { server, board, faults } = await start(t);
   const client = await silentClient(board);
@@ -130,11 +145,7 @@ test('the client is told under its own id and on the stream where it was asked, 
   const [kept, id] = client.asked(client.told);
   server.takeBack('q', 'found it');
   await until(() => client.told.length === 3);
-  t.deepEqual(client.told[2], {
-    jsonrpc: '2.0',
-    method: 'notifications/cancelled',
-    params: { requestId: id, reason: 'found it' },
-  });
+  t.like(client.told[2], taken(id, 'found it'));
   client.answer(id);
   client.answer(kept);
   await until(() => server.answers.length > 0);
@@ -152,10 +163,7 @@ test('the client is told under its own id and on the stream where it was asked, 
 test('a question that outlives its call, or never had one, is taken back outside of any', async (t) => {
   const { server, board } = await start(t);
   const client = await silentClient(board);
-  client.begin('call');
-  await until(() => server.calls.length === 1);
-  server.ask(1);
-  await until(() => client.told.length === 1);
+  await askDuringCall(server, client, 1);
   server.finish('done');
   await until(() => client.answers.length === 1);
   server.ask(2);
@@ -175,20 +183,10 @@ test('a question that outlives its call, or never had one, is taken back outside
   t.deepEqual(server.answers, []);
 });
 
-/** What a client is told of a question that nobody waits for any more. */
-const taken = (requestId: unknown, reason: string) => ({
-  jsonrpc: '2.0',
-  method: 'notifications/cancelled',
-  params: { requestId, reason },
-});
-
 test('what a server has asked is taken back when it dies, on the call’s stream and outside of any', async (t) => {
   const { server, board } = await start(t);
   const client = await silentClient(board);
-  client.begin('first');
-  await until(() => server.calls.length === 1);
-  server.ask(1);
-  await until(() => client.told.length === 1);
+  await askDuringCall(server, client, 1);
   server.finish('done');
   await until(() => client.answers.length === 1);
   server.ask(2);
@@ -213,9 +211,7 @@ test('what a server has asked is taken back when it dies, on the call’s stream
 test('a call that ends at the hard time limit takes its question back, and the server hears that it did', async (t) => {
   const { server, board } = await start(t, { limits: { callTimeout: 200, maxCallTimeout: 200 } });
   const client = await silentClient(board);
-  client.begin('call');
-  await until(() => server.calls.length === 1);
-  server.ask('q');
+  await askDuringCall(server, client, 'q');
   await until(() => client.answers.length === 1);
   const why = 'no answer to tools/call within the time limit (the hard limit)';
   const [id] = client.asked(client.told);
@@ -253,10 +249,7 @@ test('a call that the client cancels takes its question back outside of it; a cl
 test('the time limit of a call runs again when its question was taken back', async (t) => {
   const { server, board } = await start(t, { limits: { callTimeout: 200 } });
   const client = await silentClient(board);
-  client.begin('call');
-  await until(() => server.calls.length === 1);
-  server.ask('q');
-  await until(() => client.told.length === 1);
+  await askDuringCall(server, client, 'q');
   server.takeBack('q');
   await until(() => client.answers.length === 1);
   t.regex(client.answers[0]?.error?.message ?? '', /within the time limit/);

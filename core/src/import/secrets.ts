@@ -22,6 +22,9 @@ const looksSecret =
 const password =
   /((?<=[\w+.-]):\/\/(?!\[[\da-f:.]+\])(?:(?:\$\{[^}]*\}|(?!\$\{)[^/:\s])+:(?!\d{1,5}(?:[/?#]|$))|:))((?:(?!\$\{|\{\{|[,;][\w+.-]+:\/\/)\S)+)(?=@)/gi;
 
+/** Characters of a text in which addresses are looked for; the search is quadratic, and a longer one with a user in it is kept whole. */
+const longestAddress = 4096;
+
 /** What stands alone in front of the host of an address. */
 const user = /([\w+.-]+:\/\/)([^/@:\s]+)(?=@)/g;
 
@@ -80,6 +83,8 @@ export class SecretKeeper {
 
   /** A text that may hold addresses: passwords in front of hosts, and parameters named like secrets. `owner` begins their names. */
   url(owner: string, value: string, place: Place): string {
+    if (value.length > longestAddress && value.includes('://') && value.includes('@'))
+      return this.#keep([`${owner}_address`], value, place);
     const keep = (all: string, start: string, name: string, secret: string) =>
       hasReference(secret) ? all : start + this.#keep([`${owner}_${name}`], secret, place);
     const kept = value.includes('://')

@@ -1,5 +1,6 @@
 // Translation of single messages between the two eras. Conversations that take several messages live in `bridge.ts`.
 import { Answer } from './answer.ts';
+import { isPlainCall } from './call-params.ts';
 import { isObject, metaKey, metaOf, rpcCode } from './messages.ts';
 import type { Era, Implementation, JsonObject, RpcErrorBody, RpcResponse } from './messages.ts';
 import type { Caller } from '../upstream-call.ts';
@@ -62,20 +63,6 @@ export function paramsForOld(params: JsonObject | undefined): JsonObject | undef
   const { _meta: _dropped, inputResponses: _responses, requestState: _state, ...rest } = params;
   const meta = without(metaOf(params), envelopeKeys);
   return meta === undefined ? rest : { ...rest, _meta: meta };
-}
-
-/** Params of a call with its tool's name replaced. */
-export function paramsNamed(params: JsonObject, name: string): JsonObject {
-  if (params['name'] === name) return params;
-  const { arguments: args, _meta } = params;
-  if (!isPlainCall(params)) return { ...params, name };
-  return _meta === undefined ? { name, arguments: args } : { name, arguments: args, _meta };
-}
-
-/** True for params of a name, arguments and `_meta` alone: nearly every call, for which to copy the rest is slow. */
-function isPlainCall(params: JsonObject | undefined): boolean {
-  for (const member in params) if (member !== 'name' && member !== 'arguments' && member !== '_meta') return false;
-  return params?.['arguments'] !== undefined;
 }
 
 function hasEnvelopeOnly(params: JsonObject): boolean {
